@@ -1,0 +1,407 @@
+/**
+ * Messages to bytes and back: a frame is a sequence of MessagePack arrays, one for each message.
+ *
+ * The reader takes nothing but the few MessagePack forms that the table allows, and slices bytes instead of copying
+ * them: a frame cannot make it allocate more than the frame's own size.
+ *
+ * @module
+ */
+
+import { ProtocolError, SerializationError } from "./errors.ts";
+import { type FieldKind, type Message, MESSAGES, type Op } from "./messages.ts";
+
+interface Layout {
+  readonly op: Op;
+  readonly number: number;
+  readonly names: readonly string[];
+  readonly kinds: readonly FieldKind[];
+}
+
+const LAYOUTS: ReadonlyMap<string, Layout> = new Map(
+  (Object.keys(MESSAGES) as Op[]).map((op) => {
+    const [number, fields] = MESSAGES[op];
+    return [op, { op, number, names: Object.keys(fields), kinds: Object.values(fields) as FieldKind[] }];
+  }),
+);
+const BY_NUMBER: readonly (Layout | undefined)[] = (() => {
+  const table: (Layout | undefined)[] = [];
+  for (const layout of LAYOUTS.values()) table[layout.number] = layout;
+  return table;
+})();
+
+/** The frame that only acknowledges: one MessagePack nil. */
+export const ACKNOWLEDGEMENT: Uint8Array<ArrayBuffer> = Uint8Array.of(0xc0);
+
+/** More keys than this do not go into one message; a release of more is sent as several. */
+export const MAXIMUM_TEXTS = 65536;
+
+const NO_TEXTS: readonly string[] = Object.freeze([]);
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Writes messages one after another into a buffer that it keeps. */
+export class FrameWriter {
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  /** Bytes written since the last {@linkcode FrameWriter.reset}. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Appends a message and returns how many bytes it took.
+   *
+   * @throws {SerializationError} Where a field is not what the table says; then nothing was appended.
+   */
+  write(message: Message): number {
+    const start = this.#length;
+    const { op, number, names, kinds } = LAYOUTS.get(message.op)!;
+    const fields = message as unknown as Record<string, unknown>;
+    this.#reserve(2);
+    this.#bytes[this.#length++] = 0x90 | (kinds.length + 1);
+    this.#bytes[this.#length++] = number;
+    let index = 0;
+    try {
+      for (; index < kinds.length; index++) this.#field(kinds[index]!, fields[names[index]!]);
+    } catch (cause) {
+      // Half a message would spoil all that follows it in the frame.
+      this.#length = start;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new SerializationError(`Cannot write ${names[index]} of a ${op} message: ${reason}`, { cause });
+    }
+    return this.#length - start;
+  }
+
+  /** Appends messages that were written before. */
+  append(written: Uint8Array): void {
+    this.#append(written);
+  }
+
+  /** What was written from `start` on: a view, good until the next write. */
+  view(start = 0): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(start, this.#length);
+  }
+
+  /** Forgets what was written after `length`. A buffer that grew large is given up. */
+  reset(length = 0): void {
+    this.#length = length;
+    if (length === 0 && this.#bytes.length > 1 << 20) this.#renew(4096);
+  }
+
+  /** Takes out what was written from `start` on: an array that nothing else uses. */
+  take(start: number): Uint8Array<ArrayBuffer> {
+    const taken = this.view(start);
+    if (start === 0 && taken.length > 65536) {
+      // A copy of much costs more than another buffer.
+      this.#length = 0;
+      this.#renew(4096);
+      return taken;
+    }
+    this.#length = start;
+    return taken.slice();
+  }
+
+  /** Takes the first `count` bytes away and moves the rest to the front. */
+  drop(count: number): void {
+    this.#bytes.copyWithin(0, count, this.#length);
+    this.#length -= count;
+  }
+
+  #field(kind: FieldKind, value: unknown): void {
+    if (value === undefined) {
+      if (!kind.endsWith("?")) throw new TypeError("it is missing");
+      this.#reserve(1);
+      this.#bytes[this.#length++] = 0xc0;
+      return;
+    }
+    switch (kind) {
+      case "uint":
+      case "uint?":
+        return this.#uint(value as number);
+      case "text":
+      case "text?":
+        return this.#text(value as string);
+      case "bytes":
+      case "bytes?":
+        return this.#binary(value as Uint8Array);
+      case "texts": {
+        const texts = value as readonly string[];
+        if (texts.length > MAXIMUM_TEXTS) throw new RangeError(`${texts.length} are more than ${MAXIMUM_TEXTS}`);
+        this.#head(texts.length, 0x90, 15, undefined, 0xdc);
+        for (const text of texts) this.#text(text);
+      }
+    }
+  }
+
+  #uint(value: number): void {
+    this.#reserve(9);
+    if ((value & 127) === value) {
+      this.#bytes[this.#length++] = value;
+    } else if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`${value} is no whole number from 0 to 2^53 - 1`);
+    } else if (value < 65536) {
+      this.#bytes[this.#length] = 0xcd;
+      this.#view.setUint16(this.#length + 1, value);
+      this.#length += 3;
+    } else if (value < 4294967296) {
+      this.#bytes[this.#length] = 0xce;
+      this.#view.setUint32(this.#length + 1, value);
+      this.#length += 5;
+    } else {
+      this.#bytes[this.#length] = 0xcf;
+      this.#view.setUint32(this.#length + 1, Math.floor(value / 4294967296));
+      this.#view.setUint32(this.#length + 5, value % 4294967296);
+      this.#length += 9;
+    }
+  }
+
+  #text(value: string): void {
+    if (typeof value !== "string") throw new TypeError(`it is no string, but ${typeof value}`);
+    const units = value.length;
+    this.#reserve(units * 3 + 5);
+    if (units < 32) {
+      const start = this.#length + 1;
+      let index = 0;
+      for (; index < units; index++) {
+        const unit = value.charCodeAt(index);
+        if (unit > 127) break;
+        this.#bytes[start + index] = unit;
+      }
+      if (index === units) {
+        this.#bytes[this.#length] = 0xa0 | units;
+        this.#length = start + units;
+        return;
+      }
+    }
+    const encoded = utf8Encoder.encode(value);
+    this.#head(encoded.length, 0xa0, 31, 0xd9, 0xda);
+    this.#append(encoded);
+  }
+
+  #binary(value: Uint8Array): void {
+    if (!(value instanceof Uint8Array)) throw new TypeError(`it is no Uint8Array, but ${typeof value}`);
+    this.#head(value.length, 0, -1, 0xc4, 0xc5);
+    this.#append(value);
+  }
+
+  /** `small` up to `smallest`, then one byte, two bytes, four bytes of length; `two + 1` is the four-byte form. */
+  #head(length: number, small: number, smallest: number, one: number | undefined, two: number): void {
+    this.#reserve(5);
+    if (length <= smallest) {
+      this.#bytes[this.#length++] = small | length;
+    } else if (one !== undefined && length < 256) {
+      this.#bytes[this.#length++] = one;
+      this.#bytes[this.#length++] = length;
+    } else if (length < 65536) {
+      this.#bytes[this.#length] = two;
+      this.#view.setUint16(this.#length + 1, length);
+      this.#length += 3;
+    } else {
+      this.#bytes[this.#length] = two + 1;
+      this.#view.setUint32(this.#length + 1, length);
+      this.#length += 5;
+    }
+  }
+
+  #append(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
+  }
+
+  #reserve(count: number): void {
+    const wanted = this.#length + count;
+    if (wanted <= this.#bytes.length) return;
+    const before = this.view();
+    // After a long field there is room for the short ones that follow, lest they double it.
+    this.#renew(Math.max(wanted + 4096, this.#bytes.length * 2));
+    this.#bytes.set(before);
+  }
+
+  #renew(size: number): void {
+    this.#bytes = new Uint8Array(size);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+}
+
+/** The bytes of one message: an array of its own. */
+export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
+  const writer = new FrameWriter();
+  writer.write(message);
+  return writer.view().slice();
+}
+
+/**
+ * Reads a frame and hands each message to `receive` in order. `bytes` fields are views into `frame`.
+ *
+ * @throws {ProtocolError} At the first byte that is not as the table says; messages before it have been handed over.
+ */
+export function readFrame(frame: Uint8Array, receive: (message: Message) => void): void {
+  const reader = new Reader(frame);
+  while (reader.offset < frame.length) {
+    if (frame[reader.offset] === 0xc0) {
+      reader.offset++;
+      continue;
+    }
+    receive(reader.message());
+  }
+}
+
+class Reader {
+  offset = 0;
+  readonly #bytes: Uint8Array;
+  #dataView: DataView | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  message(): Message {
+    const head = this.#byte();
+    if ((head & 0xf0) !== 0x90) throw this.#wrong("an array of up to 15 elements", head);
+    const number = this.#byte();
+    const layout = BY_NUMBER[number];
+    if (layout === undefined) throw new ProtocolError(`Cannot read a message: no message has the number ${number}`);
+    const count = (head & 0x0f) - 1;
+    if (count < layout.kinds.length) {
+      throw new ProtocolError(
+        `Cannot read a ${layout.op} message: it has ${count} fields instead of ${layout.kinds.length}`,
+      );
+    }
+    const message: Record<string, unknown> = { op: layout.op };
+    for (let index = 0; index < layout.kinds.length; index++) {
+      message[layout.names[index]!] = this.#field(layout.kinds[index]!);
+    }
+    if (count > layout.kinds.length) {
+      throw new ProtocolError(
+        `Cannot read a ${layout.op} message: it has ${count} fields instead of ${layout.kinds.length}`,
+      );
+    }
+    return message as unknown as Message;
+  }
+
+  #field(kind: FieldKind): unknown {
+    if (this.#bytes[this.offset] === 0xc0 && kind.endsWith("?")) {
+      this.offset++;
+      return undefined;
+    }
+    switch (kind) {
+      case "uint":
+      case "uint?":
+        return this.#uint();
+      case "text":
+      case "text?":
+        return this.#text();
+      case "bytes":
+      case "bytes?":
+        return this.#binary();
+      case "texts":
+        return this.#texts();
+    }
+  }
+
+  #uint(): number {
+    const head = this.#byte();
+    if (head < 128) return head;
+    switch (head) {
+      case 0xcc:
+        return this.#byte();
+      case 0xcd:
+        return this.#number(2);
+      case 0xce:
+        return this.#number(4);
+      case 0xcf: {
+        const value = this.#number(4) * 4294967296 + this.#number(4);
+        if (Number.isSafeInteger(value)) return value;
+      }
+    }
+    throw this.#wrong("a whole number below 2^53", head);
+  }
+
+  #text(): string {
+    const head = this.#byte();
+    let length: number;
+    if ((head & 0xe0) === 0xa0) length = head & 0x1f;
+    else if (head === 0xd9) length = this.#byte();
+    else if (head === 0xda) length = this.#number(2);
+    else if (head === 0xdb) length = this.#number(4);
+    else throw this.#wrong("a string", head);
+    const part = this.#slice(length);
+    if (length < 32) {
+      let text = "";
+      let index = 0;
+      for (; index < length; index++) {
+        const byte = part[index]!;
+        if (byte > 127) break;
+        text += String.fromCharCode(byte);
+      }
+      if (index === length) return text;
+    }
+    try {
+      return utf8Decoder.decode(part);
+    } catch (cause) {
+      throw new ProtocolError("Cannot read a message: a string in it is no valid UTF-8", { cause });
+    }
+  }
+
+  #binary(): Uint8Array {
+    const head = this.#byte();
+    if (head === 0xc4) return this.#slice(this.#byte());
+    if (head === 0xc5) return this.#slice(this.#number(2));
+    if (head === 0xc6) return this.#slice(this.#number(4));
+    throw this.#wrong("bytes", head);
+  }
+
+  #texts(): readonly string[] {
+    const head = this.#byte();
+    let length: number;
+    if ((head & 0xf0) === 0x90) length = head & 0x0f;
+    else if (head === 0xdc) length = this.#number(2);
+    else if (head === 0xdd) length = this.#number(4);
+    else throw this.#wrong("an array of strings", head);
+    if (length === 0) return NO_TEXTS;
+    // A string takes a byte at least: a longer array is a lie, and must not be allocated.
+    if (length > this.#bytes.length - this.offset) throw this.#short();
+    if (length > MAXIMUM_TEXTS) throw new ProtocolError(`Cannot read a message: a list of ${length} keys in it`);
+    const texts = new Array<string>(length);
+    for (let index = 0; index < length; index++) texts[index] = this.#text();
+    return texts;
+  }
+
+  #slice(length: number): Uint8Array {
+    const end = this.offset + length;
+    if (end > this.#bytes.length) throw this.#short();
+    const part = this.#bytes.subarray(this.offset, end);
+    this.offset = end;
+    return part;
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.offset];
+    if (byte === undefined) throw this.#short();
+    this.offset++;
+    return byte;
+  }
+
+  #number(size: 2 | 4): number {
+    if (this.offset + size > this.#bytes.length) throw this.#short();
+    const view = this.#dataView ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    const value = size === 2 ? view.getUint16(this.offset) : view.getUint32(this.offset);
+    this.offset += size;
+    return value;
+  }
+
+  #short(): ProtocolError {
+    return new ProtocolError(`Cannot read a frame of ${this.#bytes.length} bytes: it ends inside a message`);
+  }
+
+  #wrong(wanted: string, head: number): ProtocolError {
+    return new ProtocolError(
+      `Cannot read a frame: expected ${wanted} at byte ${this.offset - 1}, found 0x${
+        head.toString(16).padStart(2, "0")
+      }`,
+    );
+  }
+}

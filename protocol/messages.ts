@@ -1,0 +1,212 @@
+/**
+ * Every message of the wire, in one table: its number, and its fields in order.
+ *
+ * On the wire a message is a MessagePack array `[number, field, field, …]`; a frame is any count of them, one after
+ * another. The TypeScript types, the writer and the reader (`frame.ts`) follow from this table alone.
+ *
+ * Field kinds: `uint` a whole number below 2^53, `text` a string, `bytes` opaque bytes (user values, and bodies of
+ * `bodies.ts`), `texts` an array of strings. A `?` allows nil.
+ *
+ * @module
+ */
+
+import type { Executed } from "./errors.ts";
+
+/** The kinds of a field and their types. */
+export interface FieldTypes {
+  /** A whole number from 0 to 2^53 - 1. */
+  "uint": number;
+  /** A string. */
+  "text": string;
+  /** Opaque bytes. */
+  "bytes": Uint8Array;
+  /** Strings. */
+  "texts": readonly string[];
+  /** A whole number or nil. */
+  "uint?": number | undefined;
+  /** A string or nil. */
+  "text?": string | undefined;
+  /** Opaque bytes or nil. */
+  "bytes?": Uint8Array | undefined;
+}
+
+/** The kind of one field. */
+export type FieldKind = keyof FieldTypes;
+
+/**
+ * The table. Numbers are never used again for something else; fields are only ever added at the end, with a new
+ * protocol version.
+ */
+export const MESSAGES = {
+  // Both directions, on every connection.
+  /** The dialling side's first message. `session` is 128 random bits in hexadecimal, chosen by it, secret. */
+  hello: [1, { minimum: "uint", maximum: "uint", role: "text", session: "text", body: "bytes" }],
+  /** The answer to hello. */
+  welcome: [2, { version: "uint", body: "bytes" }],
+  /** Asks for a pong. */
+  ping: [3, { id: "uint" }],
+  /** Answers a ping. */
+  pong: [4, { id: "uint" }],
+  /** A part of a message that is too long for one frame. `remaining` bytes follow; 0 ends the transfer. */
+  piece: [5, { transfer: "uint", remaining: "uint", part: "bytes" }],
+  /** How many bytes of a transfer have arrived: opens the sender's window. */
+  received: [6, { transfer: "uint", count: "uint" }],
+
+  // Channels: a connection inside a connection, by which scheduler and hosts relay without looking in.
+  /** Opens a channel to a worker's home. `caller` is set by the scheduler, never by a client. */
+  open: [8, { channel: "uint", worker: "text", home: "text", caller: "text?" }],
+  /** A frame of the inner connection. */
+  data: [9, { channel: "uint", frame: "bytes" }],
+  /** Ends a channel, as a WebSocket's close does. */
+  close: [10, { channel: "uint", code: "uint", reason: "text" }],
+
+  // Calls: caller to home, direct or inside a channel.
+  /** Binds a slot of this connection, a number that the caller picks, to an actor. `tag` proves the right to. */
+  attach: [16, { slot: "uint", key: "text", incarnation: "text", tag: "bytes" }],
+  /** Gives the slot back. */
+  detach: [17, { slot: "uint" }],
+  /**
+   * A method call (`kind` 0) or an attribute read (1). `deadline` is milliseconds left at sending; `trace` a W3C
+   * traceparent; `credit` how many items a stream may send; `refs` the keys of all actors and futures in `args`.
+   */
+  call: [18, {
+    id: "uint",
+    slot: "uint",
+    kind: "uint",
+    name: "text",
+    args: "bytes",
+    refs: "texts",
+    deadline: "uint?",
+    priority: "uint?",
+    credit: "uint?",
+    trace: "text?",
+  }],
+  /** The value of a call. */
+  result: [19, { id: "uint", value: "bytes", refs: "texts" }],
+  /** A call that failed. `executed`: 0 no, 1 yes, 2 unknown. `error` is an error envelope. */
+  failure: [20, { id: "uint", executed: "uint", error: "bytes" }],
+  /** The caller wants no answer any more: a queued call never starts, a running one sees its signal. */
+  cancel: [21, { id: "uint", slot: "uint", reason: "bytes?" }],
+  /** One value of a stream. */
+  item: [22, { id: "uint", value: "bytes", refs: "texts" }],
+  /** Lets a stream send `count` items more. */
+  credit: [23, { id: "uint", count: "uint" }],
+  /** The value (`ok` 1) or error (0) of an external key that a task or call waits for. */
+  fulfil: [24, { key: "text", ok: "uint", value: "bytes", refs: "texts" }],
+  /** The sender now holds these keys. */
+  held: [25, { keys: "texts" }],
+
+  // Client to scheduler.
+  /** Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. */
+  submit: [32, { key: "text", body: "bytes", args: "bytes", refs: "texts" }],
+  /** The client no longer holds these keys. */
+  release: [33, { keys: "texts" }],
+  /** Stops these keys for everyone who holds them. */
+  cancelKeys: [34, { keys: "texts", reason: "text?" }],
+  /** Asks something of {@link Request}; the answer has the same id. */
+  request: [35, { id: "uint", name: "text", body: "bytes" }],
+  /** Answers a request: a body (`ok` 1) or an error envelope (0). */
+  answer: [36, { id: "uint", ok: "uint", body: "bytes" }],
+
+  // Scheduler to client.
+  /** What became of a key: {@link StatusBody}. */
+  status: [40, { key: "text", body: "bytes" }],
+
+  // Scheduler and host.
+  /** Creates an actor in a host. `submitted` are the bytes of the client's {@link SubmitBody}. */
+  create: [48, { key: "text", incarnation: "text", submitted: "bytes", args: "bytes", refs: "texts" }],
+  /** It stands: {@link CreatedBody}. */
+  created: [49, { key: "text", incarnation: "text", body: "bytes" }],
+  /** Its module did not load, or its constructor threw. */
+  createFailed: [50, { key: "text", incarnation: "text", executed: "uint", error: "bytes" }],
+  /** Nobody holds it: dispose of it. Answered by `ended`. */
+  destroy: [51, { key: "text", incarnation: "text" }],
+  /** It is gone; `reason` as in {@link LossReason}, or `released`. */
+  ended: [52, { key: "text", incarnation: "text", reason: "text" }],
+  /** The host's counters, once a second: {@link HostReport}. */
+  report: [53, { body: "bytes" }],
+
+  // Scheduler and nanny.
+  /** The nanny is about to start a host: the scheduler answers with `hostTicket`. */
+  hostStarting: [56, { incarnation: "text" }],
+  /** The one-use ticket with which that host dials the scheduler. */
+  hostTicket: [57, { incarnation: "text", ticket: "text" }],
+  /** A host process ended, and with it all of its actors. */
+  hostEnded: [58, { incarnation: "text", reason: "text" }],
+  /** The worker is alive: {@link HeartbeatBody}. */
+  heartbeat: [59, { body: "bytes" }],
+  /** From the scheduler: leave within `timeout` milliseconds. From the nanny: it is leaving. */
+  drain: [60, { timeout: "uint" }],
+
+  // Watchdog isolate and nanny.
+  /** The host process lives: resident and heap memory in bytes, lag of its main loop in milliseconds. */
+  beat: [64, { resident: "uint", heap: "uint", lag: "uint" }],
+} as const satisfies Record<string, readonly [number, Readonly<Record<string, FieldKind>>]>;
+
+/** The name of a message. */
+export type Op = keyof typeof MESSAGES;
+
+/** One message: its name, and its fields by name. */
+export type MessageOf<O extends Op> =
+  & { readonly op: O }
+  & { readonly [F in keyof (typeof MESSAGES)[O][1]]: FieldTypes[(typeof MESSAGES)[O][1][F] & FieldKind] };
+
+/** Any message. */
+export type Message = { [O in Op]: MessageOf<O> }[Op];
+
+/** Values of a call's `kind`. */
+export const CallKind = {
+  /** Calls a method. */
+  method: 0,
+  /** Reads an attribute. */
+  attribute: 1,
+} as const;
+
+/** Whether a failed call ran, as its number on the wire. */
+export const EXECUTED: readonly Executed[] = ["no", "yes", "unknown"];
+
+/** The number of `executed` on the wire. */
+export function executedNumber(executed: Executed): number {
+  return EXECUTED.indexOf(executed);
+}
+
+/** `executed` from its number; an unknown number is `"unknown"`. */
+export function executedWord(number: number): Executed {
+  return EXECUTED[number] ?? "unknown";
+}
+
+const CONTROL_LANE = 0;
+
+/**
+ * Messages of one lane arrive in the order in which they were sent, even while a long one among them travels in
+ * pieces; messages of different lanes may pass each other. Calls to one actor share a lane, so do the frames of one
+ * channel, the messages about one call, and all that concerns the control plane. `undefined` is urgent: it waits for
+ * nothing, so it must make sense before a message that was sent earlier. Numbers from 2^51 on may share a lane, which
+ * costs waiting and nothing else.
+ */
+export function laneOf(message: Message): number | undefined {
+  switch (message.op) {
+    case "attach":
+    case "detach":
+    case "call":
+    case "cancel":
+      return message.slot * 3 + 1;
+    case "open":
+    case "data":
+    case "close":
+      return message.channel * 3 + 2;
+    case "result":
+    case "failure":
+    case "item":
+      return message.id * 3 + 3;
+    case "ping":
+    case "pong":
+    case "received":
+    case "credit":
+    case "beat":
+    case "heartbeat":
+      return undefined;
+    default:
+      return CONTROL_LANE;
+  }
+}
