@@ -1,0 +1,213 @@
+/**
+ * The sending half of a connection: gathers what is sent in one turn into few frames, cuts what is long into pieces
+ * that let other messages pass, and keeps the order that `laneOf` asks for.
+ *
+ * @module
+ */
+
+import { ACKNOWLEDGEMENT, FrameWriter, laneOf, type Message } from "../protocol/mod.ts";
+import type { FramePolicy } from "./transport.ts";
+
+/** A long message on its way. */
+interface Transfer {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly lane: number | undefined;
+  /** Bytes that have not left. */
+  left: number;
+}
+
+/**
+ * Messages in, frames out.
+ *
+ * Frames leave in a microtask after the first message of a turn, or as soon as one is full.
+ */
+export class Outbox {
+  readonly #sendFrame: (frame: Uint8Array) => void;
+  readonly #policy: FramePolicy;
+  readonly #batch = new FrameWriter();
+  /** The oldest first. */
+  readonly #transfers = new Set<Transfer>();
+  /** What waits, written, behind a transfer of its lane. */
+  readonly #held = new Map<number, Uint8Array[]>();
+  readonly #progress = new Map<number, number>();
+  #shortest: Transfer | undefined;
+  #oldestIsNext = true;
+  #nextTransfer = 1;
+  #inFlight = 0;
+  #queued = 0;
+  #flushing = false;
+  #frames = 0;
+  #closed = false;
+  readonly #flushLater = () => {
+    this.#flushing = false;
+    this.flush();
+  };
+
+  /**
+   * @param policy How the transport wants its bytes cut.
+   * @param sendFrame Sends a frame; it may not keep the bytes.
+   */
+  constructor(policy: FramePolicy, sendFrame: (frame: Uint8Array) => void) {
+    this.#policy = policy;
+    this.#sendFrame = sendFrame;
+  }
+
+  /** Frames sent so far. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Whether received pieces wait to be reported. */
+  get owesProgress(): boolean {
+    return this.#progress.size > 0;
+  }
+
+  /** Bytes of long messages, and of those that wait behind them, that have not left yet. */
+  get queuedBytes(): number {
+    return this.#queued;
+  }
+
+  /**
+   * Sends a message, at the end of this turn or before. Its bytes may be used again as soon as this returns.
+   *
+   * @throws {SerializationError} Where a field is not what the table says.
+   */
+  send(message: Message): void {
+    if (this.#closed) return;
+    const lane = this.#held.size === 0 ? undefined : laneOf(message);
+    const held = lane === undefined ? undefined : this.#held.get(lane);
+    const start = this.#batch.length;
+    const size = this.#batch.write(message);
+    if (held) {
+      held.push(this.#batch.take(start));
+      this.#queued += size;
+      return;
+    }
+    if (size > this.#policy.frameBytes) this.#begin(this.#batch.take(start), laneOf(message));
+    else this.#fit(start);
+    this.#flushSoon();
+  }
+
+  /** Reports `count` received bytes of a transfer of the peer, with the next flush. */
+  acknowledgePieces(transfer: number, count: number): void {
+    this.#progress.set(transfer, (this.#progress.get(transfer) ?? 0) + count);
+  }
+
+  /** The peer has received `count` more bytes of our transfers. */
+  openWindow(count: number): void {
+    this.#inFlight = Math.max(0, this.#inFlight - count);
+    this.#pump();
+  }
+
+  /** Sends a frame that only acknowledges. */
+  acknowledge(): void {
+    if (!this.#closed) this.#emit(ACKNOWLEDGEMENT);
+  }
+
+  /** Sends what waits for the end of the turn. */
+  flush(): void {
+    if (this.#closed) return;
+    for (const [transfer, count] of this.#progress) {
+      const start = this.#batch.length;
+      this.#batch.write({ op: "received", transfer, count });
+      this.#fit(start);
+    }
+    this.#progress.clear();
+    this.#emitBatch();
+    this.#pump();
+  }
+
+  /** Drops everything: nothing is sent any more. */
+  close(): void {
+    this.#closed = true;
+    this.#batch.reset();
+    this.#transfers.clear();
+    this.#shortest = undefined;
+    this.#queued = 0;
+    this.#held.clear();
+    this.#progress.clear();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(this.#flushLater);
+  }
+
+  /** Where the message written at `start` makes the batch too long for a frame, sends what came before it. */
+  #fit(start: number): void {
+    if (this.#batch.length <= this.#policy.frameBytes || start === 0) return;
+    this.#emit(this.#batch.view().subarray(0, start));
+    this.#batch.drop(start);
+  }
+
+  #begin(bytes: Uint8Array, lane: number | undefined, waiting: Uint8Array[] = []): void {
+    const transfer = { id: this.#nextTransfer++, bytes, lane, left: bytes.length };
+    this.#transfers.add(transfer);
+    this.#queued += bytes.length;
+    if (this.#shortest && transfer.left < this.#shortest.left) this.#shortest = transfer;
+    if (lane !== undefined) this.#held.set(lane, waiting);
+  }
+
+  /** Sends pieces as far as the window allows. */
+  #pump(): void {
+    while (this.#transfers.size > 0 && this.#inFlight < this.#policy.windowBytes) {
+      const transfer = this.#next();
+      const sent = transfer.bytes.length - transfer.left;
+      const size = this.#policy.pieceBytes(transfer.left);
+      transfer.left -= size;
+      this.#queued -= size;
+      this.#inFlight += size;
+      this.#emitBatch();
+      const part = transfer.bytes.subarray(sent, sent + size);
+      this.#batch.write({ op: "piece", transfer: transfer.id, remaining: transfer.left, part });
+      this.#emitBatch();
+      if (transfer.left === 0) this.#finish(transfer);
+    }
+  }
+
+  /**
+   * The next piece is of the oldest and of the shortest transfer by turns. So no long one waits for ever, no short one
+   * waits for all of a long one, and what the peer has to keep of unfinished messages stays below twice the longest.
+   */
+  #next(): Transfer {
+    const [oldest] = this.#transfers;
+    this.#oldestIsNext = !this.#oldestIsNext;
+    if (!this.#oldestIsNext) return oldest!;
+    if (this.#shortest === undefined) {
+      this.#shortest = oldest!;
+      for (const transfer of this.#transfers) if (transfer.left < this.#shortest.left) this.#shortest = transfer;
+    }
+    return this.#shortest;
+  }
+
+  /** A transfer is out: what waited behind it follows, up to the next long message of the lane. */
+  #finish(transfer: Transfer): void {
+    this.#transfers.delete(transfer);
+    if (this.#shortest === transfer) this.#shortest = undefined;
+    const { lane } = transfer;
+    if (lane === undefined) return;
+    const held = this.#held.get(lane) ?? [];
+    this.#held.delete(lane);
+    for (let bytes = held.shift(); bytes; bytes = held.shift()) {
+      this.#queued -= bytes.length;
+      if (bytes.length > this.#policy.frameBytes) return this.#begin(bytes, lane, held);
+      const start = this.#batch.length;
+      this.#batch.append(bytes);
+      this.#fit(start);
+    }
+    this.#flushSoon();
+  }
+
+  #emitBatch(): void {
+    if (this.#batch.length === 0) return;
+    this.#emit(this.#batch.view());
+    this.#batch.reset();
+  }
+
+  #emit(frame: Uint8Array): void {
+    this.#frames++;
+    this.#sendFrame(frame);
+  }
+}
