@@ -1,0 +1,195 @@
+/**
+ * What `submit` and `map` are called with: arguments told from options, and options checked.
+ *
+ * @module
+ */
+
+import { futureLink, isHandle } from "./brands.ts";
+import { describeValue, isPlainObject, targetName } from "./describe_value.ts";
+import type { CallOptions, SubmitOptions } from "./types.ts";
+
+/** Options of `submit` and `map` at run time, where tasks and actors are not told apart by type. */
+export interface CheckedSubmitOptions extends SubmitOptions {
+  /** Whether it is an actor: the two spellings, `actor` and `actors`, have become one. */
+  actor: boolean;
+}
+
+/** The parts of `submit(target, …rest)`. */
+export interface SubmitArguments {
+  /** Arguments of the function or constructor. */
+  args: readonly unknown[];
+  /** Checked; those that are left out or undefined are absent. */
+  options: CheckedSubmitOptions;
+}
+
+/**
+ * Splits what follows the target: an array is the arguments, a plain object with known option names the options.
+ *
+ * @param target The target, or its name, for errors.
+ * @throws {TypeError} Where something else is found, as in `submit(inc, future)`, or an option is wrong.
+ */
+export function splitSubmitArguments(target: unknown, rest: readonly unknown[]): SubmitArguments {
+  const what = `submit(${targetName(target)})`;
+  const [first, second] = rest;
+  if (first !== undefined && !Array.isArray(first)) {
+    if (!isPlainObject(first)) {
+      const found = describeValue(first);
+      throw new TypeError(`${what}: arguments go in an array, got ${found}: write [${placeholder(first)}]`);
+    }
+    const unknown = Object.keys(first).find((name) => !Object.hasOwn(SUBMIT_CHECKS, name));
+    if (unknown !== undefined) {
+      const found = `an object with the unknown option ${quoteWithHint(unknown, SUBMIT_CHECKS)}`;
+      throw new TypeError(`${what}: arguments go in an array, got ${found}: write [value]`);
+    }
+    if (rest.slice(1).some((extra) => extra !== undefined)) {
+      throw new TypeError(`${what}: options come last, got ${describeValue(second)} after them: write (args, options)`);
+    }
+    return { args: [], options: checkSubmitOptions(what, first) };
+  }
+  if (rest.length > 2) {
+    throw new TypeError(`${what}: arguments go in one array, followed by options; got ${rest.length} values`);
+  }
+  return { args: first ?? [], options: checkSubmitOptions(what, second) };
+}
+
+/**
+ * Checks options of `submit` and `map`.
+ *
+ * @param what Names in errors what was called: `map(inc)`.
+ * @throws {TypeError} Names the option that is unknown, of the wrong type, or without another that it needs.
+ */
+export function checkSubmitOptions(what: string, options: unknown): CheckedSubmitOptions {
+  const { actor, actors, ...checked } = checkOptions(what, options, SUBMIT_CHECKS) as Partial<CheckedOptions>;
+  if (actor !== undefined && actors !== undefined && actor !== actors) {
+    throw new TypeError(`${what}: actor and actors are two spellings of one option: give one of them`);
+  }
+  if (checked.allowOtherWorkers && checked.workers === undefined) {
+    throw new TypeError(`${what}: Only use allowOtherWorkers together with workers`);
+  }
+  return { ...checked, actor: actor ?? actors ?? false };
+}
+
+/**
+ * Checks options of calls. Those that are undefined are absent in what it returns.
+ *
+ * @param what Names in errors what was called.
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkCallOptions(what: string, options: unknown): CallOptions {
+  return checkOptions(what, options, CALL_CHECKS) as CallOptions;
+}
+
+/** What an option has to be, in words, and whether a value is that. */
+type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
+
+interface CheckedOptions extends SubmitOptions {
+  actor: boolean;
+  actors: boolean;
+}
+
+const flag: Check = ["true or false", (value) => typeof value === "boolean"];
+const name: Check = ["a string that is not empty", (value) => typeof value === "string" && value !== ""];
+const finite: Check = ["a finite number", Number.isFinite];
+const count: Check = ["a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0];
+const positive: Check = [
+  "a whole number from 1, or Infinity",
+  (value) => value === Infinity || Number.isSafeInteger(value) && (value as number) >= 1,
+];
+const milliseconds: Check = ["a number of milliseconds from 0", (value) => typeof value === "number" && value >= 0];
+const signal: Check = ["an AbortSignal", (value) => value instanceof AbortSignal];
+
+function oneOf(...words: readonly string[]): Check {
+  return [words.map((word) => `"${word}"`).join(" or "), (value) => words.includes(value as string)];
+}
+
+/** Every option, so that a new one without a check does not compile. */
+const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
+  actor: flag,
+  actors: flag,
+  key: name,
+  workers: ["a string or an array of strings", (value) => typeof value === "string" || isListOf(value, isText)],
+  allowOtherWorkers: flag,
+  resources: ["an object of amounts from 0", (value) => isRecordOf(value, isAmount)],
+  priority: finite,
+  retries: count,
+  pure: flag,
+  module: ["a string or URL", (value) => typeof value === "string" || value instanceof URL],
+  export: name,
+  version: name,
+  isolation: oneOf("inline", "shared", "dedicated", "process"),
+  permissions: [
+    `"inherit", "none" or an object of booleans, "inherit" and arrays of strings`,
+    (value) => value === "inherit" || value === "none" || isRecordOf(value, isPermission),
+  ],
+  onStuck: oneOf("abandon", "kill-host"),
+  maxPending: positive,
+  concurrency: positive,
+  detached: flag,
+  timeout: milliseconds,
+  signal,
+};
+
+const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = { timeout: milliseconds, signal, priority: finite };
+
+function checkOptions(what: string, options: unknown, checks: Readonly<Record<string, Check>>): object {
+  if (options === undefined) return {};
+  if (!isPlainObject(options)) throw new TypeError(`${what}: options are an object, got ${describeValue(options)}`);
+  const checked: Record<string, unknown> = {};
+  for (const [option, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, option) ? checks[option] : undefined;
+    if (check === undefined) throw new TypeError(`${what}: unknown option ${quoteWithHint(option, checks)}`);
+    if (value === undefined) continue;
+    const [wanted, holds] = check;
+    if (!holds(value)) throw new TypeError(`${what}: ${option} has to be ${wanted}, got ${describeOption(value)}`);
+    checked[option] = value;
+  }
+  return checked;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isAmount(value: unknown): boolean {
+  return Number.isFinite(value) && (value as number) >= 0;
+}
+
+function isPermission(value: unknown): boolean {
+  return typeof value === "boolean" || value === "inherit" || isListOf(value, isText);
+}
+
+function isListOf(value: unknown, holds: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(holds);
+}
+
+function isRecordOf(value: unknown, holds: (item: unknown) => boolean): boolean {
+  return isPlainObject(value) && Object.values(value).every(holds);
+}
+
+/** Short values as they are, the others by their kind. */
+function describeOption(value: unknown): string {
+  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : describeValue(value);
+}
+
+/** What stands for the value in advice on how to write it. */
+function placeholder(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
+  if (futureLink(value) !== undefined) return "future";
+  return isHandle(value) ? "actor" : "value";
+}
+
+function quoteWithHint(option: string, checks: Readonly<Record<string, Check>>): string {
+  const near = Object.keys(checks).find((known) => isNear(known.toLowerCase(), option.toLowerCase()));
+  return near === undefined ? `"${option}"` : `"${option}" (did you mean ${near}?)`;
+}
+
+/** Whether two words differ by one letter, or one begins with the other. */
+function isNear(known: string, given: string): boolean {
+  if (given.length < 3) return false;
+  if (known.startsWith(given) || given.startsWith(known)) return true;
+  if (known.length === given.length) return [...known].filter((letter, index) => letter !== given[index]).length === 1;
+  const [longer, shorter] = known.length > given.length ? [known, given] : [given, known];
+  return longer.length === shorter.length + 1 &&
+    [...longer].some((_, index) => longer.slice(0, index) + longer.slice(index + 1) === shorter);
+}

@@ -1,0 +1,95 @@
+/**
+ * How one copy of the library recognises the objects of another. User modules import their own copy, so `instanceof`
+ * fails between them; registered symbols do not. The number in a symbol changes when what it stands for does.
+ *
+ * @module
+ */
+
+import type { ActorManifest, MethodKind } from "../protocol/actor_reference.ts";
+import { REFERENCE } from "../protocol/values.ts";
+import type { ActorFuture, CallOptions, Handle } from "./types.ts";
+
+/** On every future: its {@linkcode FutureLink}. */
+export const FUTURE: unique symbol = Symbol.for("troupe.future.1");
+
+/** On every handle and future, not enumerable: its link. It tells the codec that the object travels by reference. */
+export { REFERENCE };
+
+/** On a marked class or function, own and not enumerable: its `ModuleMark`. */
+export const REMOTE: unique symbol = Symbol.for("troupe.remote");
+
+/** On `globalThis` of an isolate: the provider of its context. */
+export const CONTEXT: unique symbol = Symbol.for("troupe.context.1");
+
+/** What `console.log` of Deno asks for. */
+export const DENO_INSPECT: unique symbol = Symbol.for("Deno.customInspect");
+
+/** What `console.log` of Node and Bun asks for. */
+export const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/** What the library asks of a future behind its public face. None of it fetches a value or counts as looking at an error. */
+export interface FutureLink {
+  /** `"call"` for an `ActorFuture`, `"key"` for a `Future`. */
+  readonly kind: "call" | "key";
+  /** 0 until it settles, then its place in the order of all futures of this copy that have settled. */
+  readonly order: number;
+  /** Whether it settled with an error. */
+  readonly failed: boolean;
+  /** Runs `listener` once when it settles, synchronously; not where it has. The function that it returns takes that back. */
+  onSettled(listener: () => void): () => void;
+  /** What the codec writes in its place. */
+  reference(): unknown;
+}
+
+/** Where the calls of a handle go. None of the methods throws synchronously. */
+export interface HandleTarget {
+  /** The actor's cluster-wide name. */
+  readonly key: string;
+  /** Calls a method: a future, or for the kinds `generator` and `asyncGenerator` a stream. */
+  call(
+    method: string,
+    kind: MethodKind,
+    args: unknown[],
+    options: CallOptions,
+  ): ActorFuture<unknown> | AsyncGenerator<unknown>;
+  /** Reads an attribute. */
+  read(attribute: string, options: CallOptions): ActorFuture<unknown>;
+  /** Gives the reference back; again is the same as once. */
+  release(): Promise<void>;
+  /** What the codec writes in place of the handle. */
+  reference(): unknown;
+}
+
+/** What the library asks of a handle behind its public face. */
+export interface HandleLink {
+  /** Tells it from the link of a future. */
+  readonly kind: "actor";
+  /** Its members. */
+  readonly manifest: ActorManifest;
+  /** Where its calls go. */
+  readonly target: HandleTarget;
+  /** Options of each call. */
+  readonly options: CallOptions;
+}
+
+/** The link of a future of any copy of the library, or `undefined` where `value` is none. */
+export function futureLink(value: unknown): FutureLink | undefined {
+  return value instanceof Promise ? (value as { [FUTURE]?: FutureLink })[FUTURE] : undefined;
+}
+
+/** The link of a handle of any copy of the library, or `undefined` where `value` is none. */
+export function handleLink(value: unknown): HandleLink | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const link = (value as { [REFERENCE]?: HandleLink | FutureLink })[REFERENCE];
+  return link?.kind === "actor" ? link : undefined;
+}
+
+/** What the codec writes in place of a handle or future; `undefined` where `value` is neither. */
+export function referenceOf(value: unknown): unknown {
+  return handleLink(value)?.target.reference() ?? futureLink(value)?.reference();
+}
+
+/** Whether `value` is a handle. */
+export function isHandle(value: unknown): value is Handle {
+  return handleLink(value) !== undefined;
+}

@@ -1,0 +1,211 @@
+/**
+ * What both kinds of future are: a promise that knows whether anybody looked at it.
+ *
+ * @module
+ */
+
+import { bounded } from "./bounded.ts";
+import { DENO_INSPECT, FUTURE, type FutureLink, NODE_INSPECT, REFERENCE } from "./brands.ts";
+import type { ResultOptions } from "./types.ts";
+import { defaultUnobservedErrors, type Rejection, type UnobservedErrors } from "./unobserved.ts";
+
+/** What both kinds of future are made with. */
+export interface ObservedPromiseOptions {
+  /** Told of a rejection that nobody looks at. @default one for all, which writes to `console.error` */
+  unobserved?: UnobservedErrors | undefined;
+  /** What the future was made for, so that `UnobservedErrors.flush` can pick its rejections. */
+  owner?: unknown;
+  /** Gives what the codec writes in the future's place. */
+  reference?: (() => unknown) | undefined;
+}
+
+/** When a future settled, and who waits to be told. */
+class Settlement implements FutureLink {
+  /** Futures of this copy of the library that have settled so far. */
+  static #count = 0;
+
+  readonly kind: "call" | "key";
+  readonly reference: () => unknown;
+  order = 0;
+  failed = false;
+  #listeners: Set<() => void> | undefined;
+
+  constructor(kind: "call" | "key", reference: () => unknown) {
+    this.kind = kind;
+    this.reference = reference;
+  }
+
+  settle(failed: boolean): void {
+    this.failed = failed;
+    if (this.order > 0) return;
+    this.order = ++Settlement.#count;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) { for (const listener of listeners) listener(); }
+  }
+
+  onSettled(listener: () => void): () => void {
+    // A function of its own, so that one that is given twice is told twice.
+    const own = () => listener();
+    this.#listeners ??= new Set();
+    this.#listeners.add(own);
+    return () => this.#listeners?.delete(own);
+  }
+}
+
+/**
+ * A `Promise` with a `then` of its own, through which `await` and all of `Promise`'s functions go. A rejection that nobody
+ * subscribed to is no unhandled rejection of the process: it goes to {@linkcode UnobservedErrors}.
+ *
+ * What `then`, `catch` and `finally` return are ordinary promises with ordinary unhandled rejections.
+ */
+export abstract class ObservedPromise<T> extends Promise<T> implements Rejection {
+  /** Derived promises are plain ones. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  readonly #fulfil: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #settlement: Settlement;
+  readonly #unobserved: UnobservedErrors;
+  readonly #owner: unknown;
+  #observed = false;
+  #error: unknown;
+
+  /** Makes one that is pending. */
+  protected constructor(kind: "call" | "key", options: ObservedPromiseOptions) {
+    let fulfil!: (value: T) => void;
+    let reject!: (error: unknown) => void;
+    super((resolveNative, rejectNative) => {
+      fulfil = resolveNative;
+      reject = rejectNative;
+    });
+    this.#fulfil = fulfil;
+    this.#reject = reject;
+    this.#settlement = new Settlement(kind, options.reference ?? noReference);
+    this.#unobserved = options.unobserved ?? defaultUnobservedErrors;
+    this.#owner = options.owner;
+  }
+
+  /** Subscribes, as every promise's `then` does, and with that counts as looking. */
+  override then<A = T, B = never>(
+    onfulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.markObserved();
+    return super.then(onfulfilled, onrejected);
+  }
+
+  /** The value. Without bounds this is the future itself, so that a `result()` that nobody awaits is as safe as the call. */
+  result(options?: ResultOptions): Promise<T> {
+    if (options === undefined) return this;
+    return bounded(String(this), options, (wait) => {
+      super.then((value) => wait.resolve(value), (error) => {
+        // A wait that was given up sees no error.
+        if (!wait.ended) this.markObserved();
+        wait.reject(error);
+      });
+      return undefined;
+    });
+  }
+
+  /** Whether it has settled. */
+  done(): boolean {
+    return this.#settlement.order > 0;
+  }
+
+  /** What it was rejected with. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** What it was made for. */
+  get owner(): unknown {
+    return this.#owner;
+  }
+
+  /** What is behind it, for other parts of the library, also other copies. */
+  get [FUTURE](): FutureLink {
+    return this.#settlement;
+  }
+
+  /** Tells the codec that it travels by reference. */
+  get [REFERENCE](): FutureLink {
+    return this.#settlement;
+  }
+
+  /** A text for people. */
+  abstract override toString(): string;
+
+  /** The text: `JSON.stringify` of a promise would give `{}`. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** The text, on Deno's console. */
+  [DENO_INSPECT](): string {
+    return this.toString();
+  }
+
+  /** The text, on the console of Node and Bun. */
+  [NODE_INSPECT](): string {
+    return this.toString();
+  }
+
+  /** Marks it as settled; a value need not be here yet. */
+  protected markSettled(failed: boolean): void {
+    this.#settlement.settle(failed);
+  }
+
+  /** Keeps its error from being reported. */
+  protected markObserved(): void {
+    if (this.#observed) return;
+    this.#observed = true;
+    if (this.#settlement.failed) this.#unobserved.forget(this);
+  }
+
+  /** Reports its error now if nobody has looked at it. */
+  protected reportUnobserved(): void {
+    if (!this.#observed && this.#settlement.failed) this.#unobserved.flush((rejection) => rejection === this);
+  }
+
+  /** Settles it with a value. For the first settling only. */
+  protected fulfil(value: T): void {
+    this.#fulfil(value);
+    this.#settlement.settle(false);
+  }
+
+  /** Settles it with an error. For the first settling only. */
+  /**
+   * Fails a few microtasks from now, from inside the chain of promises through which it is awaited: a stack that is taken
+   * there, `awaiting`, ends in the code that awaits it. That costs a successful call nothing.
+   */
+  protected failFromInside(error: unknown, join: (awaiting: string) => void): void {
+    this.#error = error;
+    super.then(undefined, ignore);
+    // Adopting a promise takes two microtasks; only then does the chain reach from it to whoever awaits.
+    const failing = Promise.resolve().then(ignore).then(ignore).then(() => {
+      join(new Error().stack ?? "");
+      throw error;
+    });
+    this.#fulfil(failing as T);
+    this.#settlement.settle(true);
+    if (!this.#observed) this.#unobserved.add(this);
+  }
+
+  protected fail(error: unknown): void {
+    this.#error = error;
+    // Handled, as far as the platform is concerned; subscribers get promises of their own.
+    super.then(undefined, ignore);
+    this.#reject(error);
+    this.#settlement.settle(true);
+    if (!this.#observed) this.#unobserved.add(this);
+  }
+}
+
+function ignore(): void {}
+
+function noReference(): never {
+  throw new TypeError("This future cannot be sent: it belongs to no client");
+}

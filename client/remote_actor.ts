@@ -1,0 +1,287 @@
+/**
+ * One actor as a client knows it: its calls, in order, and its loss. All handles of the actor share it.
+ *
+ * @module
+ */
+
+import type { Clock } from "../connection/mod.ts";
+import {
+  ActorLostError,
+  type ActorManifest,
+  type ActorReference,
+  CallCancelledError,
+  CallKind,
+  CallTimeoutError,
+  decodeError,
+  type Encoded,
+  type Executed,
+  hasFrames,
+  joinCallSite,
+  MailboxFullError,
+} from "../protocol/mod.ts";
+import {
+  type ActorFutureOptions,
+  type ActorFutureResolvers,
+  createActorFuture,
+  rejectedActorFuture,
+} from "./actor_future.ts";
+import type { CallLink, PendingCall } from "./call_link.ts";
+import { type CallSite, captureCallSite } from "./call_site.ts";
+import type { ActorFuture, CallOptions } from "./types.ts";
+import type { UnobservedErrors } from "./unobserved.ts";
+
+/** Bounds of what one client may have pending with one actor. */
+const MAXIMUM_PENDING_CALLS = 100_000;
+const MAXIMUM_PENDING_BYTES = 64 * 1024 * 1024;
+
+/** What all actors of a client share. */
+export interface CallSession {
+  /** The time. */
+  readonly clock: Clock;
+  /** Where failures go that nobody looks at. */
+  readonly unobserved: UnobservedErrors;
+  /** Options of every call, unless its handle has others. */
+  readonly calls: CallOptions;
+  /** A number that no other call of the session has. */
+  nextCallId(): number;
+  /** The link that an actor's calls take now. */
+  link(actor: ActorReference): CallLink;
+  /** Encodes arguments. */
+  encode(args: readonly unknown[]): Encoded;
+  /** Why no call can be made any more; `undefined` while calls can. */
+  closed(): Error | undefined;
+}
+
+/** One actor of one client. */
+export class RemoteActor {
+  /** Names it on the wire. */
+  readonly reference: ActorReference;
+  /** Its members. */
+  readonly manifest: ActorManifest;
+  readonly #session: CallSession;
+  #lost: ((executed: Executed) => Error) | undefined;
+  #pendingCalls = 0;
+  #pendingBytes = 0;
+
+  constructor(reference: ActorReference, manifest: ActorManifest, session: CallSession) {
+    this.reference = reference;
+    this.manifest = manifest;
+    this.#session = session;
+  }
+
+  /** Its cluster-wide name. */
+  get key(): string {
+    return this.reference.key;
+  }
+
+  /**
+   * Calls a method, or reads an attribute where `kind` says so. Never throws: what cannot be sent rejects.
+   *
+   * @param owner Who is asked for unobserved failures: the handle's target.
+   */
+  call(
+    name: string,
+    kind: number,
+    args: readonly unknown[],
+    options: CallOptions,
+    owner: unknown,
+  ): ActorFuture<unknown> {
+    const repr = `<ActorFuture: ${this.manifest.className}.${name}>`;
+    const { unobserved, calls, clock } = this.#session;
+    const site = captureCallSite();
+    const refuse = (error: unknown) => {
+      join(error, "", site);
+      return rejectedActorFuture<unknown>(error, { repr, unobserved, owner });
+    };
+
+    const gone = this.#lost?.("no") ?? this.#session.closed();
+    if (gone) return refuse(gone);
+    const signal = options.signal ?? calls.signal;
+    if (signal?.aborted) return refuse(cancelled(this, name, "no", signal.reason));
+    let encoded: Encoded;
+    try {
+      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : this.#session.encode(args);
+    } catch (error) {
+      return refuse(error);
+    }
+    const size = encoded.bytes.length;
+    if (
+      this.#pendingCalls >= MAXIMUM_PENDING_CALLS ||
+      this.#pendingBytes + size > MAXIMUM_PENDING_BYTES && this.#pendingCalls > 0
+    ) {
+      return refuse(mailboxFull(this, name, this.#pendingCalls, this.#pendingBytes));
+    }
+
+    const link = this.#session.link(this.reference);
+    const id = this.#session.nextCallId();
+    const timeout = options.timeout ?? calls.timeout;
+    const call = new ActorCall(this, name, link, id, size, site);
+    this.#pendingCalls++;
+    this.#pendingBytes += size;
+    const future = call.begin({ repr, unobserved, owner, onCancel: (reason) => call.abort(reason) });
+    if (signal) call.follow(signal);
+    const limited = timeout !== undefined && timeout !== Infinity;
+    if (limited) call.limit(timeout, clock);
+    link.call(this.reference, {
+      id,
+      kind,
+      name,
+      args: encoded.bytes,
+      refs: encoded.refs,
+      deadline: limited ? Math.ceil(timeout) : undefined,
+      priority: encodePriority(options.priority ?? calls.priority),
+      credit: undefined,
+      trace: undefined,
+    }, call);
+    return future;
+  }
+
+  /** A call of it has its answer. */
+  settled(size: number): void {
+    this.#pendingCalls--;
+    this.#pendingBytes -= size;
+  }
+
+  /** It is gone: every later call rejects at once. What is pending is settled by the routes. */
+  lose(error: (executed: Executed) => Error): void {
+    this.#lost ??= error;
+  }
+}
+
+/** One call from the moment that it is sent. It settles once. */
+class ActorCall implements PendingCall {
+  readonly #actor: RemoteActor;
+  readonly #name: string;
+  readonly #link: CallLink;
+  readonly #id: number;
+  readonly #size: number;
+  readonly #site: CallSite;
+  #resolvers: ActorFutureResolvers<unknown> | undefined;
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(actor: RemoteActor, name: string, link: CallLink, id: number, size: number, site: CallSite) {
+    this.#actor = actor;
+    this.#name = name;
+    this.#link = link;
+    this.#id = id;
+    this.#size = size;
+    this.#site = site;
+  }
+
+  get key(): string {
+    return this.#actor.key;
+  }
+
+  /** Makes the future that the caller gets. */
+  begin(options: ActorFutureOptions): ActorFuture<unknown> {
+    this.#resolvers = createActorFuture<unknown>(options);
+    return this.#resolvers.future;
+  }
+
+  /** Ends with a signal. */
+  follow(signal: AbortSignal): void {
+    this.#signal = signal;
+    this.#onAbort = () => this.abort(signal.reason);
+    signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Ends after a time. */
+  limit(timeout: number, clock: Clock): void {
+    this.#stopTimer = clock.setTimer(timeout, () => this.#giveUp(timedOut(this.#actor, this.#name, timeout)));
+  }
+
+  /** The caller wants no answer. */
+  abort(reason: unknown): void {
+    this.#giveUp(cancelled(this.#actor, this.#name, "unknown", reason));
+  }
+
+  resolve(value: unknown): void {
+    this.#settle()?.resolve(value);
+  }
+
+  fail(_executed: Executed, envelope: Uint8Array): void {
+    this.lose(decodeError(envelope));
+  }
+
+  lose(error: Error): void {
+    this.#settle()?.rejectFromInside(error, (awaiting) => join(error, awaiting, this.#site));
+  }
+
+  #giveUp(error: Error): void {
+    if (this.#resolvers === undefined) return;
+    this.#link.cancel(this.#id);
+    this.lose(error);
+  }
+
+  /** Takes what settles the future; `undefined` where somebody was first. */
+  #settle(): ActorFutureResolvers<unknown> | undefined {
+    const resolvers = this.#resolvers;
+    if (resolvers === undefined) return undefined;
+    this.#resolvers = undefined;
+    this.#actor.settled(this.#size);
+    this.#stopTimer?.();
+    if (this.#onAbort) this.#signal?.removeEventListener("abort", this.#onAbort);
+    return resolvers;
+  }
+}
+
+const NO_ARGUMENTS: Encoded = { bytes: new Uint8Array(0), refs: [] };
+
+/** The error of an actor whose worker, host or isolate is gone. */
+export function actorLost(key: string, worker: string, reason: string, executed: Executed): ActorLostError {
+  return new ActorLostError(
+    `The actor ${key} is lost: ${reasonInWords(reason)} on worker ${worker}. Its state is gone; submit the class again`,
+    { worker, reason, executed },
+  );
+}
+
+function reasonInWords(reason: string): string {
+  switch (reason) {
+    case "host-exit":
+      return "its host process ended (host-exit)";
+    case "host-stuck":
+      return "its host process hung and was killed (host-stuck)";
+    case "worker-exit":
+      return "its worker ended (worker-exit)";
+    case "worker-timeout":
+      return "its worker fell silent (worker-timeout)";
+    case "isolate-exit":
+      return "its isolate ended (isolate-exit)";
+    case "oom":
+      return "its host process ran out of memory (oom)";
+    case "drained":
+      return "its worker was retired (drained)";
+    default:
+      return `it ended (${reason})`;
+  }
+}
+
+function cancelled(actor: RemoteActor, name: string, executed: Executed, cause: unknown): CallCancelledError {
+  return new CallCancelledError(`The call ${name} of ${actor.key} was cancelled`, { executed, cause });
+}
+
+function timedOut(actor: RemoteActor, name: string, timeout: number): CallTimeoutError {
+  return new CallTimeoutError(`The call ${name} of ${actor.key} did not finish within ${timeout} ms`, {
+    executed: "unknown",
+  });
+}
+
+function mailboxFull(actor: RemoteActor, name: string, calls: number, bytes: number): MailboxFullError {
+  return new MailboxFullError(
+    `Cannot call ${name} of ${actor.key}: ${calls} calls with ${bytes} bytes of arguments are pending with it, ` +
+      `and ${MAXIMUM_PENDING_CALLS} calls or ${MAXIMUM_PENDING_BYTES} bytes are the limit. Await some of them`,
+    { executed: "no" },
+  );
+}
+
+/** A priority on the wire is a whole number: 2^31 stands for 0. */
+function encodePriority(priority: number | undefined): number | undefined {
+  return priority === undefined || priority === 0 ? undefined : Math.max(0, Math.round(priority) + 2 ** 31);
+}
+
+/** The code that awaits the call says more than the place of the call, but not everybody awaits at once. */
+function join(error: unknown, awaiting: string, site: CallSite): void {
+  if (error instanceof Error) joinCallSite(error, hasFrames(awaiting) ? awaiting : site.stack ?? "");
+}

@@ -1,0 +1,262 @@
+/**
+ * Which way calls take: straight to a worker, or through the scheduler; and what becomes of calls whose way broke.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  type Connection,
+  type ConnectionReceiver,
+  greet,
+  opened,
+  type Transport,
+} from "../connection/mod.ts";
+import {
+  type ActorReference,
+  type CloseInfo,
+  ConnectionLostError,
+  encodeBody,
+  SUBPROTOCOL,
+  TICKET_SUBPROTOCOL,
+  TROUPE_VERSION,
+} from "../protocol/mod.ts";
+import { CallLink, type CallLinkEnd, type PendingCall } from "./call_link.ts";
+import { isRefusedByWorkers, openWebSocket, runtimeName } from "./platform.ts";
+import { dialledTransport, httpAddress } from "./scheduler_link.ts";
+
+/** How long the scheduler's word is awaited when a connection to a worker broke: is the actor lost, or only the way to it? */
+const VERDICT_TIME = 900;
+
+/** How long a host is given to answer whether it can be reached. */
+const PROBE_TIME = 3000;
+
+/** A ticket lives for 30 s; one that is nearly as old is not worth a try. */
+const TICKET_FRESH = 20_000;
+
+/** What routes need of the client. */
+export interface RoutesOptions {
+  /** `true` direct, `false` relayed, `"auto"` direct where the host's port answers. */
+  readonly direct: boolean | "auto";
+  /** This caller's session. */
+  readonly session: string;
+  /** Further certificate authorities, as PEM. */
+  readonly caCerts: readonly string[] | undefined;
+  /** The time. */
+  readonly clock: Clock;
+  /** Asks the scheduler for a ticket to a home. */
+  readonly requestTicket: (actor: ActorReference) => Promise<string>;
+  /** Opens a channel through the scheduler. */
+  readonly openChannel: (actor: ActorReference) => Transport;
+  /** Whether the scheduler can still be asked. */
+  readonly schedulerAnswers: () => boolean;
+  /** Builds handles and futures in results. */
+  readonly decode: (value: Uint8Array, refs: readonly string[]) => unknown;
+}
+
+/** Calls whose connection broke, until the scheduler says of what. */
+interface Orphans {
+  readonly pending: Set<PendingCall>;
+  readonly info: CloseInfo | undefined;
+  readonly settled: Promise<void>;
+  settle(): void;
+}
+
+/** The links of one client to the homes of its actors. */
+export class Routes {
+  readonly #options: RoutesOptions;
+  readonly #links = new Map<string, CallLink>();
+  /** Whether a host can be reached, by its incarnation. */
+  readonly #reachable = new Map<string, Promise<boolean>>();
+  readonly #tickets = new Map<string, { ticket: string; since: number }>();
+  readonly #orphans = new Map<string, Orphans>();
+  #closed = false;
+
+  constructor(options: RoutesOptions) {
+    this.#options = options;
+  }
+
+  /** The link to an actor's home: the one that there is, or a new one. */
+  link(actor: ActorReference): CallLink {
+    const home = homeOf(actor);
+    const existing = this.#links.get(home);
+    if (existing?.open) return existing;
+    // While the scheduler knows of no loss, calls made now wait until those before them have settled.
+    const settled = this.#orphans.get(actor.host)?.settled;
+    const link = new CallLink({
+      connect: async (receiver) => {
+        await settled;
+        return await this.#connect(actor, receiver);
+      },
+      decode: this.#options.decode,
+      onEnd: (end) => this.#ended(actor, link, end),
+    });
+    this.#links.set(home, link);
+    return link;
+  }
+
+  /** A ticket that came with a creation. */
+  addTicket(actor: ActorReference, ticket: string): void {
+    this.#tickets.set(homeOf(actor), { ticket, since: this.#options.clock.now() });
+  }
+
+  /** The scheduler says that an actor is lost: what is pending of it fails with `error`. */
+  settle(actor: ActorReference, error: () => Error): void {
+    for (const pending of this.#links.get(homeOf(actor))?.forget(actor.key) ?? []) pending.lose(error());
+    const orphans = this.#orphans.get(actor.host);
+    if (orphans === undefined) return;
+    for (const pending of [...orphans.pending]) {
+      if (pending.key !== actor.key) continue;
+      orphans.pending.delete(pending);
+      pending.lose(error());
+    }
+    if (orphans.pending.size === 0) orphans.settle();
+  }
+
+  /** Nobody of this client holds an actor any more. What is pending of it is still answered. */
+  release(actor: ActorReference): void {
+    this.#links.get(homeOf(actor))?.detach(actor.key);
+  }
+
+  /** The scheduler is gone: nobody will say what became of broken connections. */
+  schedulerLost(): void {
+    for (const orphans of [...this.#orphans.values()]) orphans.settle();
+  }
+
+  /** Closes all links. What is pending fails. */
+  close(): void {
+    this.#closed = true;
+    for (const link of this.#links.values()) link.close("the client closed");
+    this.schedulerLost();
+  }
+
+  async #connect(actor: ActorReference, receiver: ConnectionReceiver): Promise<Connection> {
+    const transport = await this.#direct(actor) ?? this.#options.openChannel(actor);
+    const { connection } = greet(transport, {
+      role: "caller",
+      session: this.#options.session,
+      body: encodeBody({ troupe: TROUPE_VERSION, runtime: runtimeName() }),
+      receiver,
+    });
+    return connection;
+  }
+
+  /** A direct connection, or `undefined` where calls of this host are relayed. */
+  async #direct(actor: ActorReference): Promise<Transport | undefined> {
+    const { direct } = this.#options;
+    if (direct === false || actor.address === "") return undefined;
+    if (direct === true) return await this.#dial(actor);
+    if (isRefusedByWorkers()) return undefined;
+    if (!await this.#isReachable(actor)) return undefined;
+    try {
+      return await this.#dial(actor);
+    } catch {
+      // The port answers, but not this caller: it is another worker's by now, for one. Nothing was sent.
+      this.#reachable.set(actor.host, Promise.resolve(false));
+      return undefined;
+    }
+  }
+
+  async #dial(actor: ActorReference): Promise<Transport> {
+    const home = homeOf(actor);
+    const kept = this.#tickets.get(home);
+    this.#tickets.delete(home);
+    const fresh = kept !== undefined && this.#options.clock.now() - kept.since < TICKET_FRESH;
+    const ticket = fresh ? kept.ticket : await this.#options.requestTicket(actor);
+    const socket = openWebSocket(actor.address, [SUBPROTOCOL, TICKET_SUBPROTOCOL + ticket], {
+      caCerts: this.#options.caCerts,
+    });
+    const transport = dialledTransport(socket);
+    await opened(socket, actor.address);
+    return transport;
+  }
+
+  /** Asks the host's port, never an isolate: that may be busy with a sync method. */
+  #isReachable(actor: ActorReference): Promise<boolean> {
+    let answer = this.#reachable.get(actor.host);
+    if (answer === undefined) {
+      answer = actor.hostAddress === "" ? Promise.resolve(false) : this.#probe(actor.hostAddress);
+      this.#reachable.set(actor.host, answer);
+    }
+    return answer;
+  }
+
+  async #probe(address: string): Promise<boolean> {
+    const abort = new AbortController();
+    const cancel = this.#options.clock.setTimer(PROBE_TIME, () => abort.abort());
+    try {
+      const response = await fetch(httpAddress(address, "/healthz"), { signal: abort.signal });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    } finally {
+      cancel();
+    }
+  }
+
+  #ended(actor: ActorReference, link: CallLink, { pending, info, error }: CallLinkEnd): void {
+    const home = homeOf(actor);
+    if (this.#links.get(home) === link) this.#links.delete(home);
+    if (this.#closed) return loseAll(pending, () => clientClosed("unknown"));
+    // Nothing of a link that never had a connection has left.
+    if (error && info === undefined) return loseAll(pending, () => neverConnected(actor, error));
+    if (pending.length === 0) return;
+    if (!this.#options.schedulerAnswers()) return loseAll(pending, () => connectionBroke(actor, info));
+    this.#await(actor, pending, info);
+  }
+
+  /** Gives the scheduler time to say that the host is gone. */
+  #await(actor: ActorReference, pending: readonly PendingCall[], info: CloseInfo | undefined): void {
+    const existing = this.#orphans.get(actor.host);
+    if (existing) {
+      for (const call of pending) existing.pending.add(call);
+      return;
+    }
+    const { promise: settled, resolve } = Promise.withResolvers<void>();
+    const orphans: Orphans = {
+      pending: new Set(pending),
+      info,
+      settled,
+      settle: () => {
+        if (this.#orphans.get(actor.host) !== orphans) return;
+        this.#orphans.delete(actor.host);
+        cancel();
+        loseAll([...orphans.pending], () => connectionBroke(actor, info));
+        resolve();
+      },
+    };
+    const cancel = this.#options.clock.setTimer(VERDICT_TIME, () => orphans.settle());
+    this.#orphans.set(actor.host, orphans);
+  }
+}
+
+/** The error of calls on a client that was closed. */
+export function clientClosed(executed: "no" | "unknown"): ConnectionLostError {
+  return new ConnectionLostError("Cannot call an actor: this client was closed", { executed });
+}
+
+function homeOf(actor: ActorReference): string {
+  return `${actor.host}/${actor.home}`;
+}
+
+function loseAll(pending: readonly PendingCall[], error: () => Error): void {
+  for (const call of pending) call.lose(error());
+}
+
+function neverConnected(actor: ActorReference, cause: Error): ConnectionLostError {
+  return new ConnectionLostError(
+    `Cannot reach ${actor.key} at ${actor.address || `worker ${actor.worker}`}: ${cause.message}`,
+    { executed: "no", cause },
+  );
+}
+
+function connectionBroke(actor: ActorReference, info: CloseInfo | undefined): ConnectionLostError {
+  const said = info?.reason ? `: ${info.reason}` : "";
+  return new ConnectionLostError(
+    `Lost the connection to ${actor.key} at ${
+      actor.address || `worker ${actor.worker}`
+    } while a call was under way${said}`,
+    { executed: "unknown" },
+  );
+}
