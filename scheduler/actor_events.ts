@@ -1,0 +1,93 @@
+/**
+ * What hosts say of actors. A host may only speak of what was placed in it: the rest has been settled already.
+ *
+ * @module
+ */
+
+import { ActorStartError, CallTimeoutError, NoWorkerError } from "../protocol/mod.ts";
+import { move, vacate } from "./assignment.ts";
+import { expireNext } from "./admission.ts";
+import { fail, leave, lose, sendDestroy, stop } from "./endings.ts";
+import type { EventOf } from "./events.ts";
+import { describeOffer } from "./placement.ts";
+import type { ActorRecord } from "./state.ts";
+import { answerLookups, failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
+
+/** An actor stands: all who wait for it get its reference. One that nobody wants any more is destroyed. */
+export function onCreated(turn: Turn, event: EventOf<"created">): void {
+  const { worker, host, key, incarnation, body } = event;
+  const actor = findActor(turn, event);
+  if (!actor) {
+    turn.instructions.push({ type: "sendDestroy", worker, key, incarnation });
+    return;
+  }
+  if (actor.state === "stopping") return sendDestroy(turn, actor);
+  if (actor.state !== "starting") return;
+  const { home, homeKind, address, tag, manifest } = body;
+  const hostAddress = turn.state.workers.get(worker)?.host?.address ?? "";
+  actor.reference = { key, incarnation, worker, host, home, address, hostAddress, tag, manifest };
+  actor.homeKind = homeKind;
+  actor.creation = undefined;
+  move(turn, actor, "running", homeKind);
+  turn.instructions.push({ type: "clearTimer", timer: `deadline ${key}` });
+  tellHolders(turn, actor, statusOf("finished", { actor: actor.reference }));
+  answerLookups(turn, actor);
+}
+
+/** An actor could not be created: it is tried again if it may, else nothing of it is left. */
+export function onCreateFailed(turn: Turn, event: EventOf<"createFailed">): void {
+  const actor = findActor(turn, event);
+  if (!actor || actor.state === "running") return;
+  if (actor.state === "starting" && actor.retries > 0) {
+    actor.retries--;
+    vacate(turn, actor);
+    move(turn, actor, "waiting", `${actor.retries} retries left`);
+    turn.placesChanged = true;
+    return;
+  }
+  const { key, error, executed } = event;
+  const looked = new ActorStartError(`Cannot find the actor ${key}: it could not be created`, { executed });
+  fail(turn, actor, statusOf("error", { error, executed }), looked);
+}
+
+/** An actor is gone from its host: as it was told to, or by an accident. */
+export function onEnded(turn: Turn, event: EventOf<"ended">): void {
+  const actor = findActor(turn, event);
+  if (!actor) return;
+  if (actor.state === "stopping") leave(turn, actor, event.reason);
+  else lose(turn, actor, event.reason === "released" ? "killed" : event.reason);
+}
+
+/** The timeout of a submission passed. */
+export function onDeadline(turn: Turn, key: string): void {
+  const actor = turn.state.actors.get(key);
+  if (!actor || actor.state === "running") return;
+  if (actor.state === "stopping") return expireNext(turn, actor);
+  const error = actor.state === "waiting" ? noWorker(turn, actor) : new CallTimeoutError(
+    `Cannot create ${key} within ${actor.timeout} ms: its constructor has not finished on ${workerName(turn, actor)}`,
+    { executed: "unknown" },
+  );
+  tellHolders(turn, actor, failureOf(error));
+  stop(turn, actor, "timeout", () => error);
+}
+
+function findActor(
+  turn: Turn,
+  { worker, host, key, incarnation }: { worker: string; host: string; key: string; incarnation: string },
+): ActorRecord | undefined {
+  const actor = turn.state.actors.get(key);
+  const isSame = actor?.incarnation === incarnation && actor.worker === worker && actor.host === host;
+  return isSame ? actor : undefined;
+}
+
+function noWorker(turn: Turn, actor: ActorRecord): NoWorkerError {
+  const { workers, resources } = actor.wishes;
+  return new NoWorkerError(`Cannot place ${actor.key} within ${actor.timeout} ms: ${actor.refusal?.reason}`, {
+    wanted: { ...Object.fromEntries(resources), ...workers.length > 0 && { workers } },
+    offered: [...turn.state.workers.values()].map(describeOffer),
+  });
+}
+
+function workerName(turn: Turn, actor: ActorRecord): string {
+  return turn.state.workers.get(actor.worker!)?.name ?? actor.worker!;
+}

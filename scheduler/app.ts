@@ -1,0 +1,112 @@
+/**
+ * HTTP and upgrades of a scheduler. `deno serve scheduler/app.ts` serves one, too.
+ *
+ * @module
+ */
+
+import { Hono } from "npm:hono@^4.13.0";
+import { cors } from "npm:hono@^4.13.0/cors";
+import { ACCEPTED_POLICY, createWebSocketTransport } from "../connection/mod.ts";
+import { type ActorSnapshot, type SchedulerSnapshot, SUBPROTOCOL, TICKET_LIFE } from "../protocol/mod.ts";
+import { type Door, refuseVersion } from "./door.ts";
+import { serveWithDeno } from "./serve_with_deno.ts";
+import type { OpenSockets } from "./open_sockets.ts";
+import { pageResponse } from "./page.ts";
+import type { SchedulerServer } from "./server.ts";
+import { readSource } from "./sources.ts";
+import browserClient from "../client/troupe.js" with { type: "text" };
+
+const JAVASCRIPT = { "content-type": "text/javascript; charset=utf-8", "cache-control": "no-cache" };
+
+/** Parts of an app. */
+export interface AppOptions {
+  /** The scheduler. */
+  readonly server: SchedulerServer;
+  /** Who may come in. */
+  readonly door: Door;
+  /** Where upgraded sockets are kept. */
+  readonly sockets: OpenSockets;
+  /** Whether a browser gets a page. */
+  readonly page: boolean;
+}
+
+/** The app: `hc<AppType>(address)` of Hono is a typed client of its API. */
+export type AppType = ReturnType<typeof createApp>;
+
+/** Routes requests. */
+export function createApp({ server, door, sockets, page }: AppOptions) {
+  const allowed = cors({
+    origin: (origin, c) => door.isAllowedOrigin(origin, c.req.raw) ? origin : null,
+    allowHeaders: ["Authorization", "Content-Type"],
+  });
+  return new Hono()
+    .use(async (c, next) => door.refuse(c.req.raw) ?? await next())
+    .get("/ws", (c) => upgrade(server, door, sockets, c.req.raw))
+    .get("/", (c) => {
+      if (c.req.header("upgrade")?.toLowerCase() === "websocket") return upgrade(server, door, sockets, c.req.raw);
+      return page ? pageResponse() : c.notFound();
+    })
+    .get("/healthz", (c) => c.json({ status: "ok" as const }))
+    .get("/readyz", (c) => c.json({ ready: server.ready }, server.ready ? 200 : 503))
+    .use("/troupe.js", allowed)
+    .use("/troupe/*", allowed)
+    .get("/troupe.js", () => new Response(browserClient, { headers: JAVASCRIPT }))
+    .get("/troupe/*", async (c) => await readSource(c.req.path.slice("/troupe/".length)) ?? c.notFound())
+    .use("/ticket", allowed)
+    .use("/api/*", allowed)
+    .on(["GET", "POST"], ["/ticket", "/api/*"], async (c, next) => {
+      return door.admit(c.req.raw)?.kind === "token" ? await next() : door.unauthorized();
+    })
+    .post("/ticket", (c) => {
+      const ticket = server.tickets.issue({ role: "client", worker: "", host: "", home: "" });
+      c.header("cache-control", "no-store");
+      return c.json({ ticket, expiresIn: TICKET_LIFE });
+    })
+    .get("/api/v1/identity", (c) => c.json(identityOf(server.snapshot())))
+    .get("/api/v1/workers", (c) => c.json(server.snapshot().workers))
+    .get("/api/v1/workers/:id", (c) => {
+      const id = c.req.param("id");
+      const worker = server.snapshot().workers.find((worker) => worker.id === id || worker.name === id);
+      return worker ? c.json(worker) : c.json({ error: `There is no worker ${id}` }, 404);
+    })
+    .get("/api/v1/actors", (c) => c.json(actorsOf(server.snapshot())))
+    .get("/api/v1/actors/:key", (c) => {
+      const key = c.req.param("key");
+      const actor = actorsOf(server.snapshot()).find((actor) => actor.key === key);
+      return actor ? c.json(actor) : c.json({ error: `There is no actor ${key}` }, 404);
+    });
+}
+
+function upgrade(server: SchedulerServer, door: Door, sockets: OpenSockets, request: Request): Response {
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    return new Response("Upgrade required: this is a WebSocket endpoint\n", { status: 426 });
+  }
+  const refused = refuseVersion(request);
+  if (refused) return refused;
+  const grant = door.admit(request);
+  if (!grant) return door.unauthorized();
+  // Liveness is ours to judge: a peer whose loop is busy must not be cut off.
+  const { socket, response } = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL, idleTimeout: 0 });
+  sockets.add(socket);
+  server.accept(createWebSocketTransport(socket, ACCEPTED_POLICY), grant);
+  return response;
+}
+
+function identityOf({ id, address, dashboard, uptime, versions, messages, workers, clients }: SchedulerSnapshot) {
+  return { id, address, dashboard, uptime, versions, messages, workers: workers.length, clients: clients.length };
+}
+
+function actorsOf({ workers, waiting }: SchedulerSnapshot): ActorSnapshot[] {
+  return [...workers.flatMap(({ actors }) => actors), ...waiting];
+}
+
+const ending = new AbortController();
+
+/** For `deno serve scheduler/app.ts`. */
+export default {
+  fetch: serveWithDeno(createApp, ending.signal),
+  onListen({ hostname, port }: Deno.NetAddr): void {
+    console.error(`Scheduler at ${hostname}:${port}`);
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => ending.abort());
+  },
+};

@@ -1,0 +1,117 @@
+/**
+ * The connection of one client: its messages become events, and instructions become messages.
+ *
+ * @module
+ */
+
+import { Channels, type Connection, type ConnectionReceiver, startHeartbeat } from "../connection/mod.ts";
+import {
+  type ClientHello,
+  CloseCode,
+  type CloseInfo,
+  decodeBody,
+  encodeBody,
+  type Message,
+  ProtocolError,
+  submitBody,
+} from "../protocol/mod.ts";
+import type { Answer, Instruction } from "./instructions.ts";
+import { CLIENT_PING_INTERVAL, type LinkOwner } from "./link_owner.ts";
+import { relay } from "./relay.ts";
+import { sendAnswer, takeRequest } from "./requests.ts";
+
+/** One client's connection. */
+export class ClientLink implements ConnectionReceiver {
+  /** Id of the client. */
+  readonly id: string;
+  readonly #owner: LinkOwner;
+  readonly #connection: Connection;
+  readonly #channels: Channels;
+  #stopHeartbeat: () => void = () => {};
+  #replaced = false;
+
+  /** A link that has not joined yet: its owner files it first. */
+  constructor(owner: LinkOwner, connection: Connection, id: string) {
+    this.id = id;
+    this.#owner = owner;
+    this.#connection = connection;
+    this.#channels = new Channels(connection, (target, channel) => relay(owner, id, target, channel));
+  }
+
+  /** Welcomes the client, then tells the core, which may have something to tell it. */
+  join({ troupe, runtime }: ClientHello, session: string, version: number): void {
+    const { id, state, versions, dashboard } = this.#owner;
+    const sessionNumber = state.clients.get(this.id)?.number ?? state.sessionCount;
+    const body = {
+      ...versions,
+      scheduler: id,
+      client: this.id,
+      sessionNumber,
+      dashboard,
+      pingInterval: CLIENT_PING_INTERVAL,
+    };
+    this.#connection.send({ op: "welcome", version, body: encodeBody(body) });
+    this.#stopHeartbeat = startHeartbeat(this.#connection, {
+      clock: this.#owner.clock,
+      interval: CLIENT_PING_INTERVAL,
+      onSilent: () => this.#connection.close(CloseCode.silent, "The client answered no ping"),
+    });
+    this.#owner.dispatch({ type: "clientJoined", client: this.id, session, versions: { troupe, runtime } });
+  }
+
+  onMessage(message: Message): void {
+    const client = this.id;
+    this.#owner.count(message.op);
+    switch (message.op) {
+      case "submit": {
+        const { key, body: submitted, args, refs } = message;
+        const body = decodeBody(submitBody, submitted, "submit");
+        return this.#owner.dispatch({ type: "submitted", client, key, body, submitted, args, refs });
+      }
+      case "release":
+        return this.#owner.dispatch({ type: "released", client, keys: message.keys });
+      case "cancelKeys":
+        return this.#owner.dispatch({ type: "cancelled", client, keys: message.keys, reason: message.reason });
+      case "held":
+        return this.#owner.dispatch({ type: "held", client, keys: message.keys });
+      case "request":
+        return takeRequest(this.#owner, this.#connection, { role: "client", id: client }, message);
+      case "open":
+      case "data":
+      case "close":
+        return this.#channels.receive(message);
+      default:
+        throw new ProtocolError(`Cannot take a ${message.op} message from a client`);
+    }
+  }
+
+  onClose(info: CloseInfo): void {
+    this.#stopHeartbeat();
+    this.#channels.close(info);
+    if (this.#replaced) return;
+    const closed = info.code === CloseCode.normal && !info.local;
+    this.#owner.dispatch({ type: "clientLeft", client: this.id, closed });
+  }
+
+  /** Tells the client what became of a key. */
+  sendStatus({ key, body, ticketFor }: Extract<Instruction, { type: "sendStatus" }>): void {
+    const ticket = ticketFor && this.#owner.tickets.issue({ role: "caller", ...ticketFor });
+    this.#connection.send({ op: "status", key, body: encodeBody({ ...body, ticket }) });
+  }
+
+  /** Answers a request. */
+  sendAnswer(instruction: Answer): void {
+    sendAnswer(this.#owner, this.#connection, instruction);
+  }
+
+  /** Ends the connection, because the same session has come back over another. */
+  replace(): void {
+    this.#replaced = true;
+    this.close(CloseCode.gone, "The session has another connection");
+  }
+
+  /** Ends the connection. */
+  close(code: number, reason: string): void {
+    this.#connection.close(code, reason);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What happens to a scheduler. Each event also says when (`at`), as the core has no clock.
+ *
+ * @module
+ */
+
+import type { CreatedBody, Executed, HeartbeatBody, HostReport, SubmitBody, WorkerHello } from "../protocol/mod.ts";
+import type { TimerName } from "./instructions.ts";
+import type { Asker, Versions } from "./state.ts";
+
+/** Every kind of event with what it carries. */
+export interface EventTable {
+  /** A nanny said hello. */
+  workerJoined: { readonly worker: string; readonly hello: WorkerHello };
+  /** A nanny's link ended, or it fell silent. */
+  workerLeft: { readonly worker: string; readonly reason: "worker-exit" | "worker-timeout" };
+  /** A nanny says that its worker is leaving. */
+  workerDraining: { readonly worker: string };
+  /** A nanny is about to start a host. */
+  hostAnnounced: { readonly worker: string; readonly incarnation: string };
+  /** A host said hello. */
+  hostJoined: { readonly worker: string; readonly incarnation: string; readonly pid: number; readonly address: string };
+  /** A host's link ended; its nanny may know why. */
+  hostLinkClosed: { readonly worker: string; readonly incarnation: string };
+  /** A nanny says that a host ended. */
+  hostEnded: { readonly worker: string; readonly incarnation: string; readonly reason: string };
+  /** A nanny's sign of life. */
+  heartbeat: { readonly worker: string; readonly body: HeartbeatBody };
+  /** A host's counters. */
+  report: { readonly worker: string; readonly incarnation: string; readonly body: HostReport };
+
+  /** A client said hello: a new session, or one that comes back. */
+  clientJoined: { readonly client: string; readonly session: string; readonly versions: Versions };
+  /** A client's connection ended; `closed` where the client itself closed it. */
+  clientLeft: { readonly client: string; readonly closed: boolean };
+  /** A client wants an actor. */
+  submitted: {
+    readonly client: string;
+    readonly key: string;
+    readonly body: SubmitBody;
+    readonly submitted: Uint8Array;
+    readonly args: Uint8Array;
+    readonly refs: readonly string[];
+  };
+  /** A client got handles from elsewhere. */
+  held: { readonly client: string; readonly keys: readonly string[] };
+  /** A client no longer holds keys. */
+  released: { readonly client: string; readonly keys: readonly string[] };
+  /** A client stops keys for everyone. */
+  cancelled: { readonly client: string; readonly keys: readonly string[]; readonly reason: string | undefined };
+  /** Someone looks an actor up. */
+  lookedUp: { readonly asker: Asker; readonly key: string };
+  /** Someone retires workers, by id, name or address. */
+  retired: { readonly asker: Asker; readonly workers: readonly string[]; readonly timeout: number };
+
+  /** A host created an actor. */
+  created: {
+    readonly worker: string;
+    readonly host: string;
+    readonly key: string;
+    readonly incarnation: string;
+    readonly body: CreatedBody;
+  };
+  /** A host could not create an actor. `error` is an error envelope. */
+  createFailed: {
+    readonly worker: string;
+    readonly host: string;
+    readonly key: string;
+    readonly incarnation: string;
+    readonly executed: Executed;
+    readonly error: Uint8Array;
+  };
+  /** An actor is gone from its host. */
+  ended: {
+    readonly worker: string;
+    readonly host: string;
+    readonly key: string;
+    readonly incarnation: string;
+    readonly reason: string;
+  };
+
+  /** A timer that was set has run out. */
+  timerFired: { readonly timer: TimerName };
+}
+
+/** The name of a kind of event. */
+export type EventType = keyof EventTable;
+
+/** What carries an event of one kind, without its time. */
+export type InputOf<T extends EventType> = { readonly type: T } & EventTable[T];
+
+/** What a link or timer reports. */
+export type SchedulerInput = { [T in EventType]: InputOf<T> }[EventType];
+
+/** An event of one kind. `at` is in milliseconds of a clock that never goes back. */
+export type EventOf<T extends EventType> = InputOf<T> & { readonly at: number };
+
+/** Any event. */
+export type SchedulerEvent = { [T in EventType]: EventOf<T> }[EventType];

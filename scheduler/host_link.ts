@@ -1,0 +1,118 @@
+/**
+ * The connection of one host: its messages become events, and instructions become messages. It carries the channels of
+ * relayed calls as well.
+ *
+ * @module
+ */
+
+import {
+  Channels,
+  type ChannelTarget,
+  type Connection,
+  type ConnectionReceiver,
+  type Transport,
+} from "../connection/mod.ts";
+import {
+  type CloseInfo,
+  createdBody,
+  decodeBody,
+  encodeBody,
+  executedWord,
+  type HostHello,
+  hostReport,
+  type Message,
+  ProtocolError,
+} from "../protocol/mod.ts";
+import type { Answer, Instruction } from "./instructions.ts";
+import type { LinkOwner } from "./link_owner.ts";
+import { sendAnswer, takeRequest } from "./requests.ts";
+
+/** One host's connection. */
+export class HostLink implements ConnectionReceiver {
+  /** Id of its worker. */
+  readonly worker: string;
+  /** Its incarnation, for which its ticket vouches. */
+  readonly incarnation: string;
+  readonly #owner: LinkOwner;
+  readonly #connection: Connection;
+  readonly #channels: Channels;
+
+  /** A link that has not joined yet: its owner files it first. */
+  constructor(owner: LinkOwner, connection: Connection, worker: string, incarnation: string) {
+    this.worker = worker;
+    this.incarnation = incarnation;
+    this.#owner = owner;
+    this.#connection = connection;
+    this.#channels = new Channels(connection);
+  }
+
+  /** Welcomes the host, then tells the core, which may have something to create already. */
+  join({ pid, address }: HostHello, version: number): void {
+    this.#connection.send({ op: "welcome", version, body: encodeBody(this.#owner.versions) });
+    const { worker, incarnation } = this;
+    this.#owner.dispatch({ type: "hostJoined", worker, incarnation, pid, address });
+  }
+
+  onMessage(message: Message): void {
+    const { worker, incarnation: host } = this;
+    this.#owner.count(message.op);
+    switch (message.op) {
+      case "created": {
+        const { key, incarnation } = message;
+        const body = decodeBody(createdBody, message.body, "created");
+        return this.#owner.dispatch({ type: "created", worker, host, key, incarnation, body });
+      }
+      case "createFailed": {
+        const { key, incarnation, error } = message;
+        const executed = executedWord(message.executed);
+        return this.#owner.dispatch({ type: "createFailed", worker, host, key, incarnation, executed, error });
+      }
+      case "ended": {
+        const { key, incarnation, reason } = message;
+        return this.#owner.dispatch({ type: "ended", worker, host, key, incarnation, reason });
+      }
+      case "report": {
+        const body = decodeBody(hostReport, message.body, "report");
+        return this.#owner.dispatch({ type: "report", worker, incarnation: host, body });
+      }
+      case "request":
+        return takeRequest(this.#owner, this.#connection, { role: "host", id: worker }, message);
+      case "open":
+      case "data":
+      case "close":
+        return this.#channels.receive(message);
+      default:
+        throw new ProtocolError(`Cannot take a ${message.op} message from a host`);
+    }
+  }
+
+  onClose(info: CloseInfo): void {
+    this.#channels.close(info);
+    this.#owner.dispatch({ type: "hostLinkClosed", worker: this.worker, incarnation: this.incarnation });
+  }
+
+  /** Opens a channel to one of the host's homes. */
+  openChannel(target: ChannelTarget): Transport {
+    return this.#channels.open(target);
+  }
+
+  /** Tells the host to create an actor. */
+  sendCreate({ key, incarnation, submitted, args, refs }: Extract<Instruction, { type: "sendCreate" }>): void {
+    this.#connection.send({ op: "create", key, incarnation, submitted, args, refs });
+  }
+
+  /** Tells the host to destroy an actor. */
+  sendDestroy({ key, incarnation }: Extract<Instruction, { type: "sendDestroy" }>): void {
+    this.#connection.send({ op: "destroy", key, incarnation });
+  }
+
+  /** Answers a request. */
+  sendAnswer(instruction: Answer): void {
+    sendAnswer(this.#owner, this.#connection, instruction);
+  }
+
+  /** Ends the connection. */
+  close(code: number, reason: string): void {
+    this.#connection.close(code, reason);
+  }
+}

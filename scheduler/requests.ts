@@ -1,0 +1,83 @@
+/**
+ * Questions of clients and hosts. Some are answered here and now, others by the core when it can.
+ *
+ * @module
+ */
+
+import type { Connection } from "../connection/mod.ts";
+import {
+  ActorNotFoundError,
+  type Answered,
+  type Asked,
+  decodeBody,
+  encodeBody,
+  encodeError,
+  type MessageOf,
+  ProtocolError,
+  type RequestName,
+  REQUESTS,
+} from "../protocol/mod.ts";
+import type { Answer } from "./instructions.ts";
+import type { LinkOwner } from "./link_owner.ts";
+import type { Asker } from "./state.ts";
+
+/** How long a retiring worker has to finish what runs, in milliseconds, where nothing else is asked. */
+export const DRAIN_TIMEOUT = 10_000;
+
+/** Answers a request, or passes it on to the core. What cannot be answered gets an error, and harms nothing else. */
+export function takeRequest(
+  owner: LinkOwner,
+  connection: Connection,
+  asker: Omit<Asker, "request">,
+  message: MessageOf<"request">,
+): void {
+  const { id: request, name, body } = message;
+  const from: Asker = { ...asker, request };
+  try {
+    switch (name) {
+      case "ticket":
+        return answer(connection, request, name, { ticket: issueTicket(owner, read(name, body)) });
+      case "info":
+        return answer(connection, request, name, owner.snapshot());
+      case "getActor":
+        return owner.dispatch({ type: "lookedUp", asker: from, key: read(name, body).key });
+      case "retireWorkers": {
+        const { workers, timeout = DRAIN_TIMEOUT } = read(name, body);
+        return owner.dispatch({ type: "retired", asker: from, workers, timeout });
+      }
+      default:
+        throw new ProtocolError(`Cannot answer the request ${name}: this scheduler does not know it`);
+    }
+  } catch (error) {
+    refuse(connection, request, error);
+  }
+}
+
+/** Sends an answer of the core. */
+export function sendAnswer(owner: LinkOwner, connection: Connection, instruction: Answer): void {
+  const { request } = instruction.asker;
+  if ("error" in instruction) return refuse(connection, request, instruction.error);
+  if (instruction.name === "retireWorkers") return answer(connection, request, instruction.name, instruction.body);
+  const { body, ticketFor } = instruction;
+  const ticket = ticketFor && owner.tickets.issue({ role: "caller", ...ticketFor });
+  answer(connection, request, instruction.name, { ...body, ticket });
+}
+
+function issueTicket(owner: LinkOwner, { worker, host, home }: Asked<"ticket">): string {
+  if (owner.state.workers.get(worker)?.host?.incarnation !== host) {
+    throw new ActorNotFoundError(`Cannot give a ticket for ${worker}: that host has ended`);
+  }
+  return owner.tickets.issue({ role: "caller", worker, host, home });
+}
+
+function read<N extends RequestName>(name: N, body: Uint8Array): Asked<N> {
+  return decodeBody(REQUESTS[name].asked, body, `request ${name}`) as Asked<N>;
+}
+
+function answer<N extends RequestName>(connection: Connection, id: number, _name: N, body: Answered<N>): void {
+  connection.send({ op: "answer", id, ok: 1, body: encodeBody(body as object) });
+}
+
+function refuse(connection: Connection, id: number, error: unknown): void {
+  connection.send({ op: "answer", id, ok: 0, body: encodeError(error) });
+}

@@ -1,0 +1,43 @@
+/**
+ * What happened last, for whoever asks why.
+ *
+ * @module
+ */
+
+/** One thing that happened. */
+export interface StoryEntry {
+  /** When, in milliseconds of the scheduler's clock. */
+  readonly at: number;
+  /** The actor's key, or the id of a worker or client. */
+  readonly subject: string;
+  /** Its state before; empty where it was not there. */
+  readonly from: string;
+  /** Its state after. */
+  readonly to: string;
+  /** The event that caused it, and what more there is to say. */
+  readonly cause: string;
+}
+
+/** A log that forgets what is oldest. */
+export class Story {
+  readonly #length: number;
+  readonly #entries: StoryEntry[] = [];
+  #next = 0;
+
+  /** @param length How many entries it keeps. */
+  constructor(length: number) {
+    this.#length = length;
+  }
+
+  /** Adds an entry. */
+  add(entry: StoryEntry): void {
+    this.#entries[this.#next] = entry;
+    this.#next = (this.#next + 1) % this.#length;
+  }
+
+  /** The entries of one subject, or all, oldest first. */
+  tell(subject?: string): StoryEntry[] {
+    const ordered = [...this.#entries.slice(this.#next), ...this.#entries.slice(0, this.#next)];
+    return subject === undefined ? ordered : ordered.filter((entry) => entry.subject === subject);
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * What nannies and hosts do.
+ *
+ * @module
+ */
+
+import { CloseCode } from "../protocol/mod.ts";
+import { lose } from "./endings.ts";
+import type { EventOf } from "./events.ts";
+import type { HostRecord, WorkerRecord } from "./state.ts";
+import { forgetAsker, type Turn } from "./turn.ts";
+
+/** How long the reason why a host ended is waited for after its link closed, in milliseconds. */
+export const HOST_END_WAIT = 300;
+
+/** A nanny said hello: the worker takes actors as soon as its host joins. */
+export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"workerJoined">): void {
+  const { workers } = turn.state;
+  const taken = new Set([...workers.values()].map(({ name }) => name));
+  const wanted = hello.name || id;
+  workers.set(id, {
+    id,
+    name: taken.has(wanted) ? `${wanted}-${id}` : wanted,
+    machine: hello.machine,
+    pid: hello.pid,
+    resources: new Map(Object.entries(hello.resources)),
+    held: new Map(),
+    memoryLimit: hello.memoryLimit,
+    versions: { troupe: hello.troupe, runtime: hello.runtime },
+    actors: new Set(),
+    host: undefined,
+    draining: false,
+    memory: 0,
+    lag: 0,
+    heartbeatAt: turn.at,
+    chosen: 0,
+  });
+  turn.placesChanged = true;
+  noteWorker(turn, id, "", "here");
+}
+
+/** A nanny is gone, and its host with it. */
+export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"workerLeft">): void {
+  const { workers, retirements } = turn.state;
+  const worker = workers.get(id);
+  if (!worker) return;
+  const why = worker.draining ? "drained" : reason;
+  if (worker.host) endHost(turn, worker, worker.host, why);
+  workers.delete(id);
+  turn.instructions.push({ type: "clearTimer", timer: `drain ${id}` });
+  for (const retirement of retirements) {
+    if (!retirement.pending.delete(id) || retirement.pending.size > 0) continue;
+    retirements.delete(retirement);
+    const { asker, workers } = retirement;
+    turn.instructions.push({ type: "answer", asker, name: "retireWorkers", body: { workers: [...workers] } });
+  }
+  turn.placesChanged = true;
+  noteWorker(turn, id, worker.draining ? "draining" : "here", `gone (${why})`);
+}
+
+/** A nanny says that its worker is leaving. */
+export function onWorkerDraining(turn: Turn, { worker: id }: EventOf<"workerDraining">): void {
+  const worker = turn.state.workers.get(id);
+  if (!worker || worker.draining) return;
+  worker.draining = true;
+  turn.placesChanged = true;
+  noteWorker(turn, id, "here", "draining");
+}
+
+/** A nanny is about to start a host: the one before is over, whatever it does. */
+export function onHostAnnounced(turn: Turn, { worker: id, incarnation }: EventOf<"hostAnnounced">): void {
+  const worker = turn.state.workers.get(id);
+  if (!worker) return;
+  const before = worker.host;
+  // The nanny may ask for another ticket for a host that has not used its first.
+  if (before?.incarnation === incarnation && before.phase === "announced") return;
+  if (before) endHost(turn, worker, before, "host-exit");
+  worker.host = { incarnation, phase: "announced", pid: 0, address: "", isolates: 0, classes: [] };
+  worker.memory = worker.lag = 0;
+  noteWorker(turn, id, "", `host ${incarnation} announced`);
+}
+
+/** A host said hello. Only the one that its nanny announced may. */
+export function onHostJoined(turn: Turn, event: EventOf<"hostJoined">): void {
+  const { worker: id, incarnation, pid, address } = event;
+  const host = turn.state.workers.get(id)?.host;
+  if (host?.incarnation !== incarnation || host.phase !== "announced") {
+    const reason = "This host was not announced, or was declared ended";
+    turn.instructions.push({ type: "closeHost", worker: id, incarnation, code: CloseCode.forbidden, reason });
+    return;
+  }
+  host.phase = "joined";
+  host.pid = pid;
+  host.address = address;
+  turn.placesChanged = true;
+  noteWorker(turn, id, "", `host ${incarnation} joined`);
+}
+
+/** A host's link ended: its nanny has a moment to say why. */
+export function onHostLinkClosed(turn: Turn, { worker: id, incarnation }: EventOf<"hostLinkClosed">): void {
+  const host = turn.state.workers.get(id)?.host;
+  if (host?.incarnation !== incarnation || host.phase !== "joined") return;
+  host.phase = "unlinked";
+  turn.instructions.push({ type: "setTimer", timer: `host end ${id}`, delay: HOST_END_WAIT });
+  turn.placesChanged = true;
+}
+
+/** A nanny says that a host ended. */
+export function onHostEnded(turn: Turn, { worker: id, incarnation, reason }: EventOf<"hostEnded">): void {
+  const worker = turn.state.workers.get(id);
+  if (worker?.host?.incarnation === incarnation) endHost(turn, worker, worker.host, reason);
+}
+
+/** A host's link ended some time ago, and its nanny has not said why. */
+export function onHostEndUnexplained(turn: Turn, id: string): void {
+  const worker = turn.state.workers.get(id);
+  if (worker?.host?.phase !== "unlinked") return;
+  endHost(turn, worker, worker.host, worker.draining ? "drained" : "host-exit");
+}
+
+/** A nanny's sign of life. */
+export function onHeartbeat(turn: Turn, { worker: id, body }: EventOf<"heartbeat">): void {
+  const worker = turn.state.workers.get(id);
+  if (!worker) return;
+  worker.heartbeatAt = turn.at;
+  if (worker.host?.incarnation !== body.host) return;
+  worker.memory = body.memory;
+  worker.lag = body.lag;
+}
+
+/** A host's counters. */
+export function onReport(turn: Turn, { worker, incarnation, body }: EventOf<"report">): void {
+  const host = turn.state.workers.get(worker)?.host;
+  if (host?.incarnation !== incarnation) return;
+  host.isolates = body.isolates;
+  host.classes = body.classes;
+}
+
+function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reason: string): void {
+  const { state, instructions } = turn;
+  const { incarnation } = host;
+  worker.host = undefined;
+  worker.memory = worker.lag = 0;
+  forgetAsker(turn, "host", worker.id);
+  instructions.push({ type: "clearTimer", timer: `host end ${worker.id}` });
+  instructions.push({ type: "closeHost", worker: worker.id, incarnation, code: CloseCode.gone, reason });
+  for (const key of [...worker.actors]) {
+    const actor = state.actors.get(key);
+    if (actor?.host === incarnation) lose(turn, actor, reason);
+  }
+  for (const client of state.clients.values()) client.ticketed.delete(incarnation);
+  turn.placesChanged = true;
+  noteWorker(turn, worker.id, `host ${incarnation}`, reason);
+}
+
+function noteWorker(turn: Turn, id: string, from: string, to: string): void {
+  turn.state.story.add({ at: turn.at, subject: id, from, to, cause: turn.event });
+  turn.instructions.push({
+    type: "log",
+    level: "info",
+    message: "worker {worker}: {to}",
+    properties: { worker: id, to },
+  });
+}
