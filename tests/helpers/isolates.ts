@@ -1,0 +1,122 @@
+/**
+ * What tests of isolates need: settings, a scheduler's signature, orders, and callers.
+ *
+ * @module
+ */
+
+import { createWebSocketTransport, NAGLE_POLICY } from "../../connection/mod.ts";
+import {
+  encodeClaims,
+  encodeValue,
+  formatTicket,
+  randomHex,
+  SUBPROTOCOL,
+  TICKET_SUBPROTOCOL,
+  type TicketClaims,
+} from "../../protocol/mod.ts";
+import type { ActorIsolate, CreateOrder, CreateOutcome, IsolateSettings } from "../../worker/isolate.ts";
+import { decodeError } from "../../protocol/mod.ts";
+import { RawCaller } from "./raw_caller.ts";
+
+/** Signs tickets as a scheduler does. */
+export interface TicketSigner {
+  /** The raw public key. */
+  readonly publicKey: Uint8Array;
+  /** A ticket for the worker, host and home of the tests, unless `claims` says otherwise. */
+  sign(claims?: Partial<TicketClaims>): Promise<string>;
+}
+
+/** A scheduler's key pair. */
+export async function createTicketSigner(): Promise<TicketSigner> {
+  const { publicKey, privateKey } = await crypto.subtle.generateKey("Ed25519", true, [
+    "sign",
+    "verify",
+  ]) as CryptoKeyPair;
+  return {
+    publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)),
+    async sign(claims = {}) {
+      const encoded = encodeClaims({
+        role: "caller",
+        worker: "worker-1",
+        host: "host-1",
+        home: "shared-1",
+        expires: Date.now() + 30_000,
+        nonce: randomHex(16),
+        ...claims,
+      });
+      return formatTicket(encoded, new Uint8Array(await crypto.subtle.sign("Ed25519", privateKey, encoded)));
+    },
+  };
+}
+
+/** Settings of an isolate that listens on loopback and may load what tests load. */
+export function isolateSettings(settings: Partial<IsolateSettings> = {}): IsolateSettings {
+  return {
+    worker: "worker-1",
+    workerName: "alice",
+    host: "host-1",
+    publicKey: new Uint8Array(32),
+    listen: { hostname: "127.0.0.1", contactHostname: "127.0.0.1" },
+    allowModules: ["file:", "data:"],
+    moduleTimeout: 10_000,
+    ...settings,
+  };
+}
+
+/** URL of a fixture: `counter.ts`. */
+export function fixture(file: string): string {
+  return import.meta.resolve(`../fixtures/actors/${file}`);
+}
+
+/** An order for an export of a fixture, or of a whole URL. */
+export function orderOf(
+  module: string,
+  name: string,
+  args: readonly unknown[] = [],
+  order: Partial<CreateOrder> & { readonly byValue?: boolean } = {},
+): CreateOrder {
+  const { byValue = false, ...rest } = order;
+  return {
+    key: `${name}-${randomHex(4)}`,
+    incarnation: randomHex(8),
+    target: {
+      module: module.includes(":") ? module : fixture(module),
+      export: name,
+      name,
+      byValue,
+      version: undefined,
+    },
+    args: encodeValue(args).bytes.slice(),
+    retries: 0,
+    asyncOnly: false,
+    ...rest,
+  };
+}
+
+/** What names a created actor to its callers. */
+export interface CreatedActor {
+  readonly key: string;
+  readonly incarnation: string;
+  readonly tag: Uint8Array;
+  readonly manifest: Uint8Array;
+}
+
+/** Carries out an order, or throws its error. */
+export async function createActor(isolate: Pick<ActorIsolate, "create">, order: CreateOrder): Promise<CreatedActor> {
+  const outcome = await isolate.create(order);
+  if (!outcome.ok) throw decodeError(outcome.failure.error);
+  const { tag, manifest } = outcome.created;
+  return { key: order.key, incarnation: order.incarnation, tag, manifest };
+}
+
+/** The failure of an outcome, its error decoded. */
+export function failureOf(outcome: CreateOutcome) {
+  if (outcome.ok) throw new Error("The creation succeeded");
+  return { ...outcome.failure, error: decodeError(outcome.failure.error) as Error & Record<string, unknown> };
+}
+
+/** Dials a home's own data plane. */
+export async function dialCaller(address: string, ticket: string): Promise<RawCaller> {
+  const socket = new WebSocket(address, [SUBPROTOCOL, TICKET_SUBPROTOCOL + ticket]);
+  return await RawCaller.connect(createWebSocketTransport(socket, NAGLE_POLICY));
+}

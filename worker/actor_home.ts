@@ -1,0 +1,265 @@
+/**
+ * The actors of one isolate: makes them, finds them for their callers, and ends them.
+ *
+ * @module
+ */
+
+import type { WorkerInfo } from "../client/types.ts";
+import { type Clock, platformClock } from "../connection/mod.ts";
+import {
+  ActorStartError,
+  encodeError,
+  type Executed,
+  type LossReason,
+  platformRandom,
+  ProtocolError,
+} from "../protocol/mod.ts";
+import { CallContext } from "./active_call.ts";
+import { hasSyncMethod, isClass } from "./actor_class.ts";
+import { ActorInstance, type ClassRecord, decodeArguments, lost } from "./actor_instance.ts";
+import { applyInContext, contextProvider } from "./context.ts";
+import type { CreateOrder, CreateOutcome, IsolateCounters, IsolateSettings } from "./isolate.ts";
+import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
+import { ModulePolicy } from "./module_policy.ts";
+
+/** Milliseconds that are kept for dispose hooks, at most. */
+const DISPOSE_TIME = 1000;
+
+/** What makes a home. */
+export interface ActorHomeOptions {
+  /** Its id within the host. */
+  readonly home: string;
+  /** WebSocket address of its data plane; empty where its calls are relayed. */
+  readonly address: string;
+  /** What every isolate of the host knows. */
+  readonly settings: IsolateSettings;
+  /** The time. */
+  readonly clock?: Clock;
+  /** Told of errors outside of any call, in one line. Defaults to `console.error`. */
+  readonly log?: (line: string) => void;
+}
+
+/** A place in the table, from the order to the end. */
+interface Entry {
+  readonly key: string;
+  instance: ActorInstance | undefined;
+  /** Set where it ended, perhaps while it was still being made. */
+  ended: LossReason | "released" | undefined;
+  /** Answers the order, if that has not been done. */
+  readonly cancel: (outcome: CreateOutcome) => void;
+}
+
+/** The actors of one isolate. */
+export class ActorHome {
+  /** Its id within the host. */
+  readonly home: string;
+  /** WebSocket address of its data plane; empty where its calls are relayed. */
+  readonly address: string;
+  /** The time. */
+  readonly clock: Clock;
+  readonly #settings: IsolateSettings;
+  readonly #policy: ModulePolicy;
+  readonly #worker: WorkerInfo;
+  readonly #log: (line: string) => void;
+  /** By incarnation: an actor that ends slowly may share its key with the next one. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #records = new Map<string, ClassRecord>();
+  #unhandled = 0;
+  #ended: LossReason | undefined;
+
+  /** @throws {TypeError} For a prefix in `allowModules` that is none. */
+  constructor(options: ActorHomeOptions) {
+    const { settings } = options;
+    this.home = options.home;
+    this.address = options.address;
+    this.clock = options.clock ?? platformClock;
+    this.#settings = settings;
+    this.#policy = new ModulePolicy(settings.allowModules);
+    this.#worker = Object.freeze({ id: settings.worker, name: settings.workerName, address: options.address });
+    this.#log = options.log ?? ((line) => console.error(line));
+  }
+
+  /** Loads the module if it must, constructs, and reports. Never rejects. */
+  async create(order: CreateOrder): Promise<CreateOutcome> {
+    const { key, incarnation } = order;
+    if (this.#ended !== undefined) return failed(lost(key, this.#worker, this.#ended, "no"), "no");
+    if (this.#entries.has(incarnation)) {
+      return failed(new ProtocolError(`Cannot create ${key}: its incarnation ${incarnation} is here already`), "no");
+    }
+    const { promise: cancelled, resolve: cancel } = Promise.withResolvers<CreateOutcome>();
+    const entry: Entry = { key, instance: undefined, ended: undefined, cancel };
+    this.#entries.set(incarnation, entry);
+    const outcome = await Promise.race([this.#make(order, entry), cancelled]);
+    if (!outcome.ok) this.#entries.delete(incarnation);
+    return outcome;
+  }
+
+  /** The actor of a reference; `undefined` where key, incarnation or tag is wrong, and nothing tells which. */
+  find(key: string, incarnation: string, tag: Uint8Array): ActorInstance | undefined {
+    const entry = this.#entries.get(incarnation);
+    const instance = entry?.key === key ? entry.instance : undefined;
+    // An unknown actor costs the time of a wrong tag.
+    return equalBytes(instance?.tag ?? NO_TAG, tag) ? instance : undefined;
+  }
+
+  /** Removes an actor and runs its dispose hook. Resolves after that; never rejects. */
+  async destroy(key: string, incarnation: string, reason: LossReason | "released"): Promise<void> {
+    const entry = this.#entries.get(incarnation);
+    if (entry?.key !== key) return;
+    this.#entries.delete(incarnation);
+    this.#endEntry(entry, reason);
+    if (entry.instance !== undefined) await this.#dispose(entry.instance);
+  }
+
+  /** Ends all actors, without their dispose hooks: for an isolate that is about to stop. */
+  end(reason: LossReason): void {
+    this.#ended ??= reason;
+    for (const entry of this.#entries.values()) this.#endEntry(entry, reason);
+    this.#entries.clear();
+  }
+
+  /**
+   * Ends all actors and runs their dispose hooks. Takes no more, and no calls; those under way may finish, but the last
+   * quarter of `timeout` milliseconds, at most a second, is kept for the hooks. Never rejects.
+   */
+  async close(reason: LossReason, timeout: number): Promise<void> {
+    this.#ended ??= reason;
+    await this.#drain(timeout - Math.min(DISPOSE_TIME, timeout / 4));
+    await Promise.all([...this.#entries].map(([incarnation, { key }]) => this.destroy(key, incarnation, reason)));
+  }
+
+  /** What was counted since the start. */
+  counters(): IsolateCounters {
+    return { classes: [...this.#records.values()].map((record) => ({ ...record })), unhandled: this.#unhandled };
+  }
+
+  /** Counts an error that belongs to no call, and says in one line whose it was. */
+  reportUnhandled(error: unknown, actor: string | undefined = contextProvider.get()?.actorKey): void {
+    this.#unhandled++;
+    const whose = actor === undefined ? "" : ` of actor ${actor}`;
+    this.#log(`Unhandled error${whose} on worker ${this.#worker.name} (${this.home}): ${oneLine(error)}`);
+  }
+
+  async #drain(timeout: number): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.clock.setTimer(timeout, resolve);
+    const drained = [...this.#entries.values()].map(({ instance }) => instance?.drain());
+    await Promise.race([Promise.all(drained), late]);
+    cancel();
+  }
+
+  async #make(order: CreateOrder, entry: Entry): Promise<CreateOutcome> {
+    let target: LoadedTarget;
+    try {
+      target = await loadExport(order.target, { policy: this.#policy, moduleTimeout: this.#settings.moduleTimeout });
+    } catch (error) {
+      return failed(error, "no", { importFailed: isImportFailure(error) });
+    }
+    const constructs = isClass(target);
+    if (order.asyncOnly && (!constructs || hasSyncMethod(target))) {
+      const found = constructs ? "its class has a sync method" : "what a factory makes may have one";
+      const error = new ActorStartError(`Cannot start ${order.key} where no sync method may run: ${found}`, {
+        executed: "no",
+      });
+      return failed(error, "no", { needsSharedHome: true });
+    }
+    const context = new CallContext({ key: order.key, worker: this.#worker });
+    let executed: Executed = "no";
+    for (let retries = order.retries;; retries--) {
+      // Whoever cancelled has been answered: nothing more may start.
+      if (entry.ended !== undefined) return failed(lost(order.key, this.#worker, entry.ended, executed), executed);
+      let object: unknown;
+      try {
+        // Each attempt gets arguments of its own: the one before may have changed them.
+        const args = decodeArguments(order.args);
+        executed = "yes";
+        if (constructs) object = applyInContext(context, Reflect.construct, undefined, [target, args]);
+        else object = await applyInContext(context, target, undefined, args);
+      } catch (error) {
+        if (executed === "yes" && retries > 0) continue;
+        const remote = executed === "yes" ? { worker: this.#worker.name, actor: order.key } : undefined;
+        return failed(error, executed, { remote });
+      }
+      return this.#place(order, entry, target, object);
+    }
+  }
+
+  #place(order: CreateOrder, entry: Entry, target: LoadedTarget, object: unknown): CreateOutcome {
+    const { key, incarnation } = order;
+    let instance: ActorInstance;
+    try {
+      if (typeof object !== "object" || object === null) {
+        throw new ActorStartError(
+          `Cannot start ${key}: ${target.name} gave ${object === null ? "null" : `a ${typeof object}`}, not an object`,
+        );
+      }
+      const tag = platformRandom(new Uint8Array(TAG_BYTES));
+      const record = this.#recordOf(classNameOf(target) ?? order.target.name);
+      instance = new ActorInstance({ object, key, incarnation, tag, worker: this.#worker, clock: this.clock, record });
+    } catch (error) {
+      return failed(error, "yes");
+    }
+    if (entry.ended !== undefined) {
+      instance.end(entry.ended);
+      this.#dispose(instance);
+      return failed(lost(key, this.#worker, entry.ended, "yes"), "yes");
+    }
+    entry.instance = instance;
+    const { tag, manifest } = instance;
+    return { ok: true, created: { home: this.home, address: this.address, tag, manifest } };
+  }
+
+  #endEntry(entry: Entry, reason: LossReason | "released"): void {
+    entry.ended ??= reason;
+    entry.instance?.end(reason);
+    entry.cancel(failed(lost(entry.key, this.#worker, reason, "unknown"), "unknown"));
+  }
+
+  async #dispose(instance: ActorInstance): Promise<void> {
+    try {
+      await instance.dispose();
+    } catch (error) {
+      this.reportUnhandled(error, instance.key);
+    }
+  }
+
+  #recordOf(className: string): ClassRecord {
+    let record = this.#records.get(className);
+    if (record === undefined) this.#records.set(className, record = { className, actors: 0, calls: 0, errors: 0 });
+    return record;
+  }
+}
+
+const TAG_BYTES = 16;
+const NO_TAG = new Uint8Array(TAG_BYTES);
+
+/** What a failure may say beside its error. */
+interface FailureDetails {
+  readonly needsSharedHome?: boolean;
+  readonly importFailed?: boolean;
+  readonly remote?: { readonly worker: string; readonly actor: string } | undefined;
+}
+
+function failed(error: unknown, executed: Executed, details: FailureDetails = {}): CreateOutcome {
+  const { needsSharedHome = false, importFailed = false, remote } = details;
+  const envelope = encodeError(error, remote).slice();
+  return { ok: false, failure: { error: envelope, executed, needsSharedHome, importFailed } };
+}
+
+/** The name that the class or function has; a static member may stand in its place, and `default` is no name. */
+function classNameOf(target: LoadedTarget): string | undefined {
+  const name: unknown = Object.getOwnPropertyDescriptor(target, "name")?.value;
+  return typeof name === "string" && name !== "" && name !== "default" ? name : undefined;
+}
+
+/** Takes the same time wherever the first difference is. */
+function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
+  let difference = one.length ^ other.length;
+  for (let index = 0; index < one.length; index++) difference |= one[index]! ^ (other[index] ?? 0);
+  return difference === 0;
+}
+
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.stack ?? `${error.name}: ${error.message}` : String(error);
+  return text.split("\n", 2).map((line) => line.trim()).join(" ");
+}

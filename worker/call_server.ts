@@ -1,0 +1,133 @@
+/**
+ * Serves one caller: its connection's slots, calls and cancellations.
+ *
+ * @module
+ */
+
+import { acceptConnection, type Connection, type ConnectionReceiver, type Transport } from "../connection/mod.ts";
+import {
+  CallCancelledError,
+  CloseCode,
+  decodeValue,
+  DEFAULT_LIMITS,
+  encodeBody,
+  type Encoded,
+  encodeError,
+  type Executed,
+  executedNumber,
+  type Limits,
+  type Message,
+  type MessageOf,
+  type PlainWelcome,
+  ProtocolError,
+  TROUPE_VERSION,
+} from "../protocol/mod.ts";
+import type { ActiveCall, CallReceiver } from "./active_call.ts";
+import type { ActorHome } from "./actor_home.ts";
+import { type ActorInstance, notFound } from "./actor_instance.ts";
+
+/** Options of {@linkcode serveCaller}. */
+export interface ServeCallerOptions {
+  /** What a caller may do. */
+  readonly limits?: Limits;
+}
+
+/**
+ * Serves a caller, direct or relayed, from its hello to its end. One that says it is anything else is refused.
+ *
+ * @returns The connection, so that whoever ends the home can end it too.
+ */
+export function serveCaller(transport: Transport, home: ActorHome, options: ServeCallerOptions = {}): Connection {
+  const { limits = DEFAULT_LIMITS } = options;
+  return acceptConnection(transport, {
+    clock: home.clock,
+    limits,
+    onHello(connection, hello, version) {
+      if (hello.role !== "caller") {
+        throw new ProtocolError(`Cannot serve the role ${JSON.stringify(hello.role)} here, only callers`);
+      }
+      const welcome: PlainWelcome = { troupe: TROUPE_VERSION, runtime: `deno ${Deno.version.deno}` };
+      connection.send({ op: "welcome", version, body: encodeBody(welcome) });
+      return new CallServer(connection, home, limits);
+    },
+  });
+}
+
+/** A slot that was attached: an actor, or the key of one that is not there or not the caller's. */
+type Slot = ActorInstance | string;
+
+/** One caller. Answers go out with the others of their turn, as the connection gathers them. */
+class CallServer implements ConnectionReceiver, CallReceiver {
+  readonly #connection: Connection;
+  readonly #home: ActorHome;
+  readonly #limits: Limits;
+  readonly #slots = new Map<number, Slot>();
+  readonly #pending = new Map<number, ActiveCall>();
+
+  constructor(connection: Connection, home: ActorHome, limits: Limits) {
+    this.#connection = connection;
+    this.#home = home;
+    this.#limits = limits;
+  }
+
+  onMessage(message: Message): void {
+    switch (message.op) {
+      case "call":
+        return this.#call(message);
+      case "attach":
+        return this.#attach(message);
+      case "detach":
+        this.#slots.delete(message.slot);
+        return;
+      case "cancel":
+        return this.#cancel(message);
+      default:
+        throw new ProtocolError(`Cannot take a ${message.op} message from a caller`);
+    }
+  }
+
+  onClose(): void {
+    const gone = new CallCancelledError("The caller is gone: its connection closed");
+    for (const call of [...this.#pending.values()]) call.cancel(gone);
+    this.#slots.clear();
+  }
+
+  result(id: number, { bytes, refs }: Encoded): void {
+    this.#connection.send({ op: "result", id, value: bytes, refs });
+  }
+
+  failure(id: number, executed: Executed, error: Uint8Array): void {
+    this.#connection.send({ op: "failure", id, executed: executedNumber(executed), error });
+  }
+
+  onPending(call: ActiveCall): void {
+    this.#pending.set(call.id, call);
+    const most = this.#limits.outstandingCalls * 2;
+    if (this.#pending.size > most) this.#connection.close(CloseCode.tooMany, `More than ${most} calls are outstanding`);
+  }
+
+  onSettled(call: ActiveCall): void {
+    this.#pending.delete(call.id);
+  }
+
+  #call(message: MessageOf<"call">): void {
+    if (this.#pending.has(message.id)) {
+      throw new ProtocolError(`Cannot take call ${message.id}: one of that id is under way`);
+    }
+    const slot = this.#slots.get(message.slot);
+    if (typeof slot === "object") return slot.call(message, this);
+    this.failure(message.id, "no", encodeError(notFound(slot ?? `of slot ${message.slot}`)));
+  }
+
+  #attach({ slot, key, incarnation, tag }: MessageOf<"attach">): void {
+    // A wrong tag is found out by the first call, with the same words as an actor that is not there.
+    this.#slots.set(slot, this.#home.find(key, incarnation, tag) ?? key);
+  }
+
+  #cancel({ id, reason }: MessageOf<"cancel">): void {
+    const call = this.#pending.get(id);
+    if (call === undefined) return;
+    const options = reason === undefined ? {} : { cause: decodeValue(reason) };
+    call.cancel(new CallCancelledError(`The caller cancelled ${call.name}`, options));
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The host's connection to the scheduler: creations, their outcomes, relayed calls, counters.
+ *
+ * @module
+ */
+
+import {
+  Channels,
+  type ChannelTarget,
+  type Clock,
+  type Connection,
+  greet,
+  startHeartbeat,
+  type Transport,
+} from "../connection/mod.ts";
+import {
+  CloseCode,
+  type CloseInfo,
+  type CreatedBody,
+  encodeBody,
+  type Executed,
+  executedNumber,
+  type HostHello,
+  type HostReport,
+  type LossReason,
+  type Message,
+  type MessageOf,
+  ProtocolError,
+  randomHex,
+} from "../protocol/mod.ts";
+
+/** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
+const PING_INTERVAL = 3000;
+
+/** What a link tells its owner. */
+export interface HostLinkOptions {
+  /** What the host says of itself. */
+  readonly hello: HostHello;
+  /** The time. */
+  readonly clock: Clock;
+  /** Creates an actor. */
+  readonly onCreate: (order: MessageOf<"create">) => void;
+  /** Disposes of an actor. */
+  readonly onDestroy: (order: MessageOf<"destroy">) => void;
+  /** Serves a caller of a home whose frames the scheduler relays. */
+  readonly onChannel: (target: ChannelTarget, transport: Transport) => void;
+  /** The end: called once. */
+  readonly onClose: (info: CloseInfo) => void;
+}
+
+/** Names one instance. */
+export interface ActorInstance {
+  /** The cluster-wide name. */
+  readonly key: string;
+  /** 64 random bits. */
+  readonly incarnation: string;
+}
+
+/** The link of one host incarnation. */
+export class HostLink {
+  /**
+   * Introduces the host over a transport that was dialled with its ticket.
+   *
+   * @throws {ConnectionLostError | ProtocolError} Where the scheduler does not take the host in.
+   */
+  static async open(transport: Transport, options: HostLinkOptions): Promise<HostLink> {
+    const link = new HostLink(transport, options);
+    await link.#welcomed;
+    link.#stopPings = startHeartbeat(link.#connection, {
+      clock: options.clock,
+      interval: PING_INTERVAL,
+      onSilent: () => link.close(CloseCode.silent, "the scheduler answered no ping"),
+    });
+    return link;
+  }
+
+  readonly #connection: Connection;
+  readonly #channels: Channels;
+  readonly #options: HostLinkOptions;
+  readonly #welcomed: Promise<unknown>;
+  #stopPings = () => {};
+
+  private constructor(transport: Transport, options: HostLinkOptions) {
+    this.#options = options;
+    const { connection, welcome } = greet(transport, {
+      role: "host",
+      session: randomHex(16),
+      body: encodeBody(options.hello),
+      receiver: { onMessage: (message) => this.#receive(message), onClose: (info) => this.#end(info) },
+    });
+    this.#connection = connection;
+    this.#channels = new Channels(connection, options.onChannel);
+    this.#welcomed = welcome;
+  }
+
+  /** How it ended; `undefined` while it has not. */
+  get closed(): CloseInfo | undefined {
+    return this.#connection.closed;
+  }
+
+  /** An actor stands. */
+  created({ key, incarnation }: ActorInstance, body: CreatedBody): void {
+    this.#connection.send({ op: "created", key, incarnation, body: encodeBody(body) });
+  }
+
+  /** An actor could not be created. */
+  createFailed({ key, incarnation }: ActorInstance, executed: Executed, error: Uint8Array): void {
+    this.#connection.send({ op: "createFailed", key, incarnation, executed: executedNumber(executed), error });
+  }
+
+  /** An actor is gone. */
+  ended({ key, incarnation }: ActorInstance, reason: LossReason | "released"): void {
+    this.#connection.send({ op: "ended", key, incarnation, reason });
+  }
+
+  /** Tells the counters. */
+  report(body: HostReport): void {
+    this.#connection.send({ op: "report", body: encodeBody(body) });
+  }
+
+  /** Ends it; what was sent goes first. */
+  close(code: number = CloseCode.normal, reason = "the host ends"): void {
+    this.#connection.close(code, reason);
+  }
+
+  #receive(message: Message): void {
+    switch (message.op) {
+      case "create":
+        return this.#options.onCreate(message);
+      case "destroy":
+        return this.#options.onDestroy(message);
+      case "open":
+      case "data":
+      case "close":
+        return this.#channels.receive(message);
+      default:
+        throw new ProtocolError(`Cannot take a ${message.op} message as a host`);
+    }
+  }
+
+  #end(info: CloseInfo): void {
+    this.#stopPings();
+    this.#channels.close(info);
+    this.#options.onClose(info);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The entry point of a host process. Its nanny writes one line to its standard input, and holds that open.
+ *
+ * @module
+ */
+
+import { getLogger } from "npm:@logtape/logtape@^2.4.0";
+import { fromBase64Url } from "../protocol/mod.ts";
+import { type HostBoot, parseBootLine, readLine } from "./boot.ts";
+import { type Host, startHost } from "./host.ts";
+import { guardedClock, guardErrors, guardPermissions } from "./isolate_guard.ts";
+import { configureLogging } from "./logging.ts";
+import { describeEnd } from "./registration.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** Exit code of a host that is of no use any more, `EX_UNAVAILABLE`. */
+const UNAVAILABLE = 69;
+
+// User code may replace it later.
+const exit = Deno.exit;
+
+async function main(): Promise<void> {
+  const boot = parseBootLine(await readLine(Deno.stdin));
+  await configureLogging(boot.logs);
+  const logger = getLogger(["troupe", "worker", "host"]);
+  let host: Host | undefined;
+  let leaving = false;
+  const watchdog = new Watchdog(boot, async (timeout) => {
+    leaving = true;
+    await host?.close(timeout);
+    exit(0);
+  });
+  guardErrors((error) => host ? host.reportUnhandled(error) : logger.error("{error}", { error }));
+  guardPermissions();
+  try {
+    host = await joinScheduler(boot, watchdog);
+  } catch (error) {
+    logger.error("Cannot start: {message}", { message: error instanceof Error ? error.message : String(error) });
+    return exit(UNAVAILABLE);
+  }
+  await watchdog.request("running", { address: host.address });
+  const info = await host.unlinked;
+  if (leaving) return;
+  logger.warn("Lost the scheduler: {end}", { end: describeEnd(info) });
+  exit(UNAVAILABLE);
+}
+
+function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
+  const { hostname, port, contact, singlePort } = boot;
+  return startHost({
+    scheduler: boot.scheduler,
+    ticket: boot.ticket,
+    settings: {
+      worker: boot.worker,
+      workerName: boot.workerName,
+      host: boot.incarnation,
+      publicKey: fromBase64Url(boot.publicKey)!,
+      allowModules: boot.allowModules,
+      moduleTimeout: boot.moduleTimeout,
+    },
+    dataPlane: { hostname, port, contact, singlePort },
+    isolates: boot.isolates,
+    modules: {
+      list: async (url) => (await watchdog.request("listModules", { url }) as { files: string[] }).files,
+      reload: async (url) => void await watchdog.request("reloadModule", { url }),
+    },
+    clock: guardedClock,
+  });
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,104 @@
+/**
+ * The entry point of a Web Worker isolate, and the only module that is loaded with the host's rights.
+ *
+ * User modules are imported later, by the orders that name them, when every guard stands.
+ *
+ * @module
+ */
+
+import { createPortTransport } from "../connection/mod.ts";
+import { CloseCode } from "../protocol/mod.ts";
+import { ActorHome } from "./actor_home.ts";
+import { createCallerDoor } from "./caller_door.ts";
+import { CallerSet } from "./caller_set.ts";
+import { guardedClock, guardErrors, guardExits, guardPermissions } from "./isolate_guard.ts";
+import type { FromIsolate, IsolateRequestName, IsolateRequests, IsolateStart, ToIsolate } from "./isolate_messages.ts";
+
+/** Milliseconds for the last frames of an isolate that exits to reach their sockets. */
+const LAST_WORDS = 20;
+
+addEventListener("message", (event) => {
+  const { data } = event as MessageEvent<IsolateStart>;
+  try {
+    start(data);
+  } catch (error) {
+    data.port.postMessage({ type: "failed", message: String(error) } satisfies FromIsolate);
+  }
+}, { once: true });
+
+function start({ home: id, settings, port }: IsolateStart): void {
+  const say = (message: FromIsolate) => port.postMessage(message);
+  const address = settings.listen === undefined ? "" : listen(settings.listen, (request) => door(request));
+  const home = new ActorHome({ home: id, address, settings, clock: guardedClock });
+  const callers = new CallerSet(home);
+  const door = createCallerDoor({
+    worker: settings.worker,
+    host: settings.host,
+    home: id,
+    publicKey: settings.publicKey,
+    hostnames: settings.listen === undefined ? [] : [settings.listen.hostname, settings.listen.contactHostname],
+    onCaller: (transport) => callers.serve(transport),
+  });
+
+  let exiting = false;
+  guardErrors((error) => exiting || home.reportUnhandled(error));
+  guardPermissions();
+  guardExits((how) => {
+    if (exiting) return;
+    exiting = true;
+    say({ type: "exiting", how });
+    home.end("isolate-exit");
+    // The call that asked for it gets its answer when its stack has unwound.
+    guardedClock.setTimer(0, async () => {
+      await endCallers(callers, CloseCode.gone, `The isolate exited: ${how}`);
+      say({ type: "exited" });
+    });
+  });
+
+  port.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
+    if (data.type === "serve") return callers.serve(createPortTransport(data.port));
+    const value = await answer(home, data);
+    if (data.type === "close") await endCallers(callers, CloseCode.draining, "The worker is leaving");
+    say({ type: "settled", id: data.id, value });
+  };
+  say({ type: "ready", address });
+}
+
+/** Resolves when the last frames have had time to leave: after it the host terminates this isolate. */
+async function endCallers(callers: CallerSet, code: number, reason: string): Promise<void> {
+  if (callers.size === 0) return;
+  callers.close(code, reason);
+  await new Promise<void>((resolve) => guardedClock.setTimer(LAST_WORDS, resolve));
+}
+
+function answer(
+  home: ActorHome,
+  request: Exclude<ToIsolate, { type: "serve" }>,
+): IsolateRequests[IsolateRequestName]["answered"] | Promise<IsolateRequests[IsolateRequestName]["answered"]> {
+  switch (request.type) {
+    case "create":
+      return home.create(request.order);
+    case "destroy":
+      return home.destroy(request.key, request.incarnation, request.reason).then(() => undefined);
+    case "counters":
+      return home.counters();
+    case "close":
+      return home.close("drained", request.timeout).then(() => undefined);
+  }
+}
+
+/** Listens on a port that the system chooses, and gives the address for callers. */
+function listen(
+  { hostname, contactHostname }: { readonly hostname: string; readonly contactHostname: string },
+  serve: (request: Request) => Response | Promise<Response>,
+): string {
+  const options = {
+    hostname,
+    port: 0,
+    onListen() {},
+    onError: () => new Response("Internal error\n", { status: 500 }),
+  };
+  const { addr } = Deno.serve(options, serve);
+  const host = contactHostname.includes(":") ? `[${contactHostname}]` : contactHostname;
+  return `ws://${host}:${addr.port}/`;
+}

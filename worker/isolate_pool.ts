@@ -1,0 +1,271 @@
+/**
+ * The isolates of one host: which one an actor is created in, and what becomes of its actors when one ends.
+ *
+ * @module
+ */
+
+import type { Transport } from "../connection/mod.ts";
+import {
+  ActorLostError,
+  ActorStartError,
+  CloseCode,
+  encodeError,
+  type Executed,
+  type HomeKind,
+  type LossReason,
+  ModuleLoadError,
+  type SubmittedTarget,
+} from "../protocol/mod.ts";
+import { LoadedModules, type ModuleGraph } from "./generations.ts";
+import type { ActorIsolate, CreateOrder, CreateOutcome, IsolateCounters } from "./isolate.ts";
+
+/** Milliseconds that actors have for their dispose hooks when an isolate that nobody needs any more is closed. */
+const CLOSE_TIME = 1000;
+
+/** Starts a Web Worker isolate. */
+export type StartIsolate = (home: string, kind: HomeKind) => Promise<ActorIsolate>;
+
+/** Options of {@linkcode IsolatePool}. */
+export interface IsolatePoolOptions {
+  /** The host's own isolate. */
+  readonly inline: ActorIsolate;
+  /** Starts others; `undefined` where there are no Web Workers: then everything runs in the host's own. */
+  readonly start: StartIsolate | undefined;
+  /** How many shared isolates run at the most, not counting those of old code that wait for their last actor to end. */
+  readonly isolates: number;
+  /** The state of a target's code. */
+  readonly graphOf: (target: SubmittedTarget) => ModuleGraph | Promise<ModuleGraph>;
+  /** An actor is gone: told once for each that was created. */
+  readonly onEnded: (key: string, incarnation: string, reason: LossReason | "released") => void;
+}
+
+/** What to create, and where the caller or its user wants it. */
+export interface PoolOrder extends Omit<CreateOrder, "asyncOnly"> {
+  /** The kind of home. */
+  readonly home: HomeKind;
+  /** Whether a class that does not fit there is refused instead of moved. */
+  readonly homeFixed: boolean;
+}
+
+/** What came of a creation. */
+export type PoolOutcome =
+  | { readonly ok: true; readonly created: (CreateOutcome & { ok: true })["created"]; readonly isolate: ActorIsolate }
+  | { readonly ok: false; readonly executed: Executed; readonly error: Uint8Array };
+
+/** One isolate, from the moment that it was wanted. */
+interface Seat {
+  readonly home: string;
+  readonly kind: HomeKind;
+  readonly started: Promise<ActorIsolate>;
+  /** `undefined` while it starts. */
+  isolate: ActorIsolate | undefined;
+  readonly modules: LoadedModules;
+  /** Incarnations of its actors, those that are being created included. */
+  readonly actors: Set<string>;
+  /** Whether it holds code that is old: it takes no more actors, and closes when its last one has ended. */
+  old: boolean;
+}
+
+/** An actor, or one that is being created. */
+interface Resident {
+  readonly key: string;
+  readonly incarnation: string;
+  readonly seat: Seat;
+  /** Resolves when its creation is over. */
+  settled: Promise<unknown>;
+  standing: boolean;
+}
+
+/** The isolates of one host. */
+export class IsolatePool {
+  readonly #options: IsolatePoolOptions;
+  readonly #own: Seat;
+  readonly #seats = new Set<Seat>();
+  /** By incarnation. */
+  readonly #residents = new Map<string, Resident>();
+  readonly #started: Record<HomeKind, number> = { inline: 1, shared: 0, dedicated: 0, process: 0 };
+
+  constructor(options: IsolatePoolOptions) {
+    this.#options = options;
+    this.#own = this.#seat(options.inline.home, "inline", Promise.resolve(options.inline));
+    this.#own.isolate = options.inline;
+  }
+
+  /** How many isolates run or start. */
+  get size(): number {
+    return this.#seats.size;
+  }
+
+  /** Creates an actor in the isolate that suits it. */
+  async create(order: PoolOrder): Promise<PoolOutcome> {
+    const { home } = order;
+    if (home === "dedicated" || home === "process") {
+      return refused(
+        new ActorStartError(
+          `Cannot create ${order.key} with isolation: "${home}": this version of Troupe offers "inline" and "shared"`,
+          { executed: "no" },
+        ),
+      );
+    }
+    const kind = this.#options.start ? home : "inline";
+    const graph = await this.#options.graphOf(order.target);
+    const seat = this.#choose(kind, graph);
+    if (seat === undefined) return refused(cannotReload(order.target));
+    seat.modules.add(graph);
+    const asyncOnly = kind === "inline" && this.#options.start !== undefined;
+    const outcome = await this.#createIn(seat, { ...order, asyncOnly });
+    if (outcome.ok) return outcome;
+    const { failure } = outcome;
+    if (failure.importFailed) seat.modules.addFailure(graph.url);
+    if (failure.needsSharedHome && !order.homeFixed) return await this.create({ ...order, home: "shared" });
+    return { ok: false, executed: failure.executed, error: failure.error };
+  }
+
+  /** Ends an actor that nobody holds; `onEnded` says when it is gone. */
+  async destroy(key: string, incarnation: string, reason: LossReason | "released" = "released"): Promise<void> {
+    const resident = this.#residents.get(incarnation);
+    if (resident === undefined) return this.#options.onEnded(key, incarnation, reason);
+    // Where the isolate ends meanwhile, that is what is told of the actor; where the creation fails, it tells.
+    await resident.seat.started.then((isolate) => isolate.destroy(key, incarnation, reason)).catch(() => {});
+    await resident.settled;
+    if (this.#remove(resident)) this.#options.onEnded(key, incarnation, reason);
+  }
+
+  /** Serves a caller of a home whose frames are relayed. */
+  serve(home: string, transport: Transport): void {
+    for (const seat of this.#seats) {
+      if (seat.home === home && seat.isolate) return seat.isolate.serve(transport);
+    }
+    transport.close(CloseCode.gone, `There is no isolate ${home} on this host`);
+  }
+
+  /** What its isolates have counted. Those that are busy or gone say nothing within `patience` milliseconds. */
+  async counters(patience: number): Promise<IsolateCounters[]> {
+    const isolates = [...this.#seats].flatMap((seat) => seat.isolate ?? []);
+    const asked = isolates.map((isolate) => within(isolate.counters().catch(() => undefined), patience));
+    return (await Promise.all(asked)).filter((counters) => counters !== undefined);
+  }
+
+  /** Ends all isolates: running calls and dispose hooks have `timeout` milliseconds. */
+  async close(timeout: number): Promise<void> {
+    await Promise.all([...this.#seats].map(async (seat) => {
+      const isolate = await seat.started.catch(() => undefined);
+      await isolate?.close(timeout);
+    }));
+  }
+
+  /** The fewest actors among the isolates that may load the code; `undefined` where none may and none can be started. */
+  #choose(kind: HomeKind, graph: ModuleGraph): Seat | undefined {
+    if (!this.#options.start) return this.#own.modules.fit(graph) === "changed" ? undefined : this.#own;
+    let best: Seat | undefined;
+    let running = 0;
+    for (const seat of [...this.#seats]) {
+      if (seat.kind !== kind || seat.old) continue;
+      const fits = seat.modules.fit(graph) === "fits";
+      // The host's own isolate costs nothing, so it stays in use for all code that it has not seen in another state.
+      if (fits && seat === this.#own) return seat;
+      if (!fits && seat !== this.#own) {
+        seat.old = true;
+        this.#closeIfDone(seat);
+        continue;
+      }
+      if (!fits) continue;
+      running++;
+      if (best === undefined || seat.actors.size < best.actors.size) best = seat;
+    }
+    const limit = kind === "shared" ? this.#options.isolates : 1;
+    if (best && (best.actors.size === 0 || running >= limit)) return best;
+    const home = `${kind}-${++this.#started[kind]}`;
+    return this.#seat(home, kind, this.#options.start(home, kind));
+  }
+
+  #seat(home: string, kind: HomeKind, started: Promise<ActorIsolate>): Seat {
+    const seat: Seat = {
+      home,
+      kind,
+      started,
+      isolate: undefined,
+      modules: new LoadedModules(),
+      actors: new Set(),
+      old: false,
+    };
+    this.#seats.add(seat);
+    started.then((isolate) => {
+      seat.isolate = isolate;
+      isolate.ended.then(({ reason }) => this.#seatEnded(seat, reason));
+      this.#closeIfDone(seat);
+    }, () => this.#seats.delete(seat));
+    return seat;
+  }
+
+  async #createIn(
+    seat: Seat,
+    order: CreateOrder,
+  ): Promise<(CreateOutcome & { ok: false }) | (PoolOutcome & { ok: true })> {
+    const { key, incarnation } = order;
+    const creation = seat.started.then((isolate) => isolate.create(order)).catch(
+      (error): CreateOutcome => ({ ok: false, failure: lostWhileCreating(order, seat, error) }),
+    );
+    const resident: Resident = { key, incarnation, seat, settled: creation, standing: false };
+    this.#residents.set(incarnation, resident);
+    seat.actors.add(incarnation);
+    const outcome = await creation;
+    if (outcome.ok) {
+      resident.standing = true;
+      return { ...outcome, isolate: seat.isolate! };
+    }
+    this.#remove(resident);
+    return outcome;
+  }
+
+  #seatEnded(seat: Seat, reason: LossReason): void {
+    this.#seats.delete(seat);
+    for (const incarnation of [...seat.actors]) {
+      const resident = this.#residents.get(incarnation)!;
+      // One that is being created is told of by its creation.
+      if (resident.standing && this.#remove(resident)) this.#options.onEnded(resident.key, incarnation, reason);
+    }
+  }
+
+  #remove(resident: Resident): boolean {
+    const { incarnation, seat } = resident;
+    if (this.#residents.get(incarnation) !== resident) return false;
+    this.#residents.delete(incarnation);
+    seat.actors.delete(incarnation);
+    this.#closeIfDone(seat);
+    return true;
+  }
+
+  #closeIfDone(seat: Seat): void {
+    if (seat.old && seat.actors.size === 0) seat.isolate?.close(CLOSE_TIME).catch(() => {});
+  }
+}
+
+function refused(error: Error): PoolOutcome {
+  return { ok: false, executed: "no", error: encodeError(error) };
+}
+
+function cannotReload(target: SubmittedTarget): ModuleLoadError {
+  return new ModuleLoadError(
+    `Cannot load ${target.module} anew: it has changed since this worker loaded it, and a worker without isolates keeps ` +
+      "what it has loaded. Start the worker again",
+    { executed: "no" },
+  );
+}
+
+function lostWhileCreating(order: CreateOrder, seat: Seat, cause: unknown): (CreateOutcome & { ok: false })["failure"] {
+  const ran = seat.isolate !== undefined;
+  const error = new ActorLostError(
+    `Cannot create ${order.key}: ${ran ? `its isolate ${seat.home} ended meanwhile` : "its isolate did not start"}`,
+    { executed: ran ? "unknown" : "no", reason: "isolate-exit", cause },
+  );
+  return { error: encodeError(error), executed: error.executed, needsSharedHome: false, importFailed: false };
+}
+
+/** What a promise gives, or `undefined` after so many milliseconds. */
+function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), milliseconds);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

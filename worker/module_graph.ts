@@ -1,0 +1,150 @@
+/**
+ * The files that a target is made of, and whether they have changed.
+ *
+ * Two sides: a host looks at files it knows (it may read); the nanny finds out which they are (it may run Deno).
+ *
+ * @module
+ */
+
+import type { SubmittedTarget } from "../protocol/mod.ts";
+import type { ModuleGraph } from "./generations.ts";
+
+/** What only the nanny can do for a host, as it takes running Deno. */
+export interface ModuleSource {
+  /** Finds the `file:` URLs of a module's graph; `undefined` where that cannot be found out. */
+  list(url: string): Promise<readonly string[] | undefined>;
+  /** Fetches a remote module, and what it imports from the same origin, anew: Deno keeps the first copy that it got. */
+  reload(url: string): Promise<void>;
+}
+
+/** Where Deno cannot be run, only a module's own file is known to belong to it, and remote ones stay as they were. */
+export const NO_MODULE_SOURCE: ModuleSource = {
+  list: () => Promise.resolve(undefined),
+  reload: () => Promise.resolve(),
+};
+
+/** The graphs of the targets of one host. */
+export class ModuleGraphs {
+  readonly #source: ModuleSource;
+  readonly #state: (url: string) => string;
+  readonly #known = new Map<string, ModuleGraph>();
+  readonly #finding = new Map<string, Promise<ModuleGraph>>();
+
+  /**
+   * @param source Asked when a target is new, and when one of its files has changed: it may import others now.
+   * @param state The state of one file.
+   */
+  constructor(source: ModuleSource, state: (url: string) => string = fileState) {
+    this.#source = source;
+    this.#state = state;
+  }
+
+  /** The graph of a target as it is now. For one that is known this costs a look at each of its files. */
+  of(target: SubmittedTarget): ModuleGraph | Promise<ModuleGraph> {
+    const { module, version } = target;
+    const known = this.#known.get(module);
+    if (module.startsWith("file:")) {
+      if (known && this.#unchanged(known)) return known;
+      return this.#find(module, module, () => this.#list(module));
+    }
+    if (module.startsWith("data:") || version === undefined) return singleModule(module, stateOf(module));
+    if (known?.states.get(module) === version) return known;
+    return this.#find(`${version} ${module}`, module, () => this.#reload(module, version));
+  }
+
+  /** Creations that come together ask once. */
+  #find(id: string, url: string, find: () => Promise<ModuleGraph>): Promise<ModuleGraph> {
+    const asked = this.#finding.get(id);
+    if (asked) return asked;
+    const finding = find().then((graph) => {
+      this.#known.set(url, graph);
+      return graph;
+    }).finally(() => this.#finding.delete(id));
+    this.#finding.set(id, finding);
+    return finding;
+  }
+
+  async #list(url: string): Promise<ModuleGraph> {
+    const files = await this.#source.list(url).catch(() => undefined);
+    // Its own file belongs to it, whatever was found.
+    return { url, states: new Map([url, ...files ?? []].map((file) => [file, this.#state(file)])) };
+  }
+
+  async #reload(url: string, version: string): Promise<ModuleGraph> {
+    // Where it cannot be fetched, the isolate that imports it says why.
+    await this.#source.reload(url).catch(() => {});
+    return singleModule(url, version);
+  }
+
+  #unchanged(graph: ModuleGraph): boolean {
+    for (const [url, state] of graph.states) if (this.#state(url) !== state) return false;
+    return true;
+  }
+}
+
+function singleModule(url: string, state: string | undefined): ModuleGraph {
+  return { url, states: new Map([[url, state]]) };
+}
+
+/** A `data:` URL is its own content, so it never changes. Of a remote module nothing is known unless its user says so. */
+function stateOf(module: string): string | undefined {
+  return module.startsWith("data:") ? "" : undefined;
+}
+
+/** Time and size of a file. Synchronous: it takes some microseconds, where a promise would take a hundred. */
+export function fileState(url: string): string {
+  try {
+    const path = new URL(url);
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "unreadable";
+    const { mtime, size } = Deno.statSync(path);
+    return `${mtime?.getTime()}:${size}`;
+  } catch {
+    return "missing";
+  }
+}
+
+/** Options of {@linkcode createModuleSource}. */
+export interface ModuleSourceOptions {
+  /** Flags that say how the host itself loads modules: configuration, certificates, allowed imports. */
+  readonly flags: readonly string[];
+  /** The environment of the commands. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Milliseconds until one is given up. @default {10000} */
+  readonly timeout?: number;
+}
+
+/** Asks Deno: nothing of a module is run. Needs permission to run Deno. */
+export function createModuleSource(options: ModuleSourceOptions): ModuleSource {
+  return {
+    async list(url) {
+      // A target's URL comes from a client: it must not be taken for a flag.
+      if (!url.startsWith("file:///")) return undefined;
+      const { success, stdout } = await runDeno(["info", "--json", ...options.flags, url], options);
+      return success ? filesOf(JSON.parse(new TextDecoder().decode(stdout))) : undefined;
+    },
+    async reload(url) {
+      if (!/^https?:\/\//.test(url)) return;
+      await runDeno(["cache", `--reload=${new URL(url).origin}`, ...options.flags, url], options);
+    },
+  };
+}
+
+function runDeno(args: string[], { environment, timeout = 10_000 }: ModuleSourceOptions): Promise<Deno.CommandOutput> {
+  const signal = AbortSignal.timeout(timeout);
+  const command = new Deno.Command(Deno.execPath(), {
+    args,
+    clearEnv: true,
+    env: environment,
+    stdin: "null",
+    stderr: "null",
+    signal,
+  });
+  return command.output();
+}
+
+function filesOf(found: { modules?: readonly { specifier?: unknown }[] }): readonly string[] {
+  const specifiers = (found.modules ?? []).map(({ specifier }) => specifier);
+  return specifiers.filter((specifier): specifier is string =>
+    typeof specifier === "string" && specifier.startsWith("file:")
+  );
+}
