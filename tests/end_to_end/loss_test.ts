@@ -5,6 +5,7 @@ import { LocalCluster } from "../../cluster/mod.ts";
 import { type Actor, ActorLostError, Client, ConnectionLostError, remote } from "../../mod.ts";
 import { Counter } from "../../examples/counter.ts";
 import { Waiter } from "../../examples/waiter.ts";
+import { isAlive } from "../helpers/processes.ts";
 import { Mixed } from "../fixtures/end_to_end_actors.ts";
 
 remote(import.meta.resolve("../../examples/counter.ts"), { Counter });
@@ -118,18 +119,8 @@ describe("a nanny that is killed", () => {
     await using mixed = await client.submit(Mixed, { actor: true, key: "mixed" });
     await mixed.increment();
     const { pid, hostPid } = await workerOf(client, "mixed");
+    assert(isAlive(hostPid));
     Deno.kill(pid, "SIGKILL");
-    // Signal 0 is not offered; a second SIGKILL of a process that is gone says so.
     await eventually(2000, () => Promise.resolve(!isAlive(hostPid)));
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    // SIGCONT does nothing to a process that runs.
-    Deno.kill(pid, "SIGCONT");
-    return Deno.readTextFileSync(`/proc/${pid}/stat`).split(" ")[2] !== "Z";
-  } catch {
-    return false;
-  }
-}
