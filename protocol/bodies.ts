@@ -163,6 +163,8 @@ export const submitBody = object({
   /** Milliseconds until it must run, or fail. */
   timeout: optional(number),
   detached: optional(flag),
+  /** For a task: whether it may run again where its result is lost. */
+  pure: optional(flag),
 });
 /** What a client submits. */
 export type SubmitBody = Shaped<typeof submitBody>;
@@ -178,6 +180,44 @@ export const createdBody = object({
 /** What a host says of an actor that it created. */
 export type CreatedBody = Shaped<typeof createdBody>;
 
+/** What a client wants of a value that it scatters. */
+export const scatterBody = object({
+  workers: optional(list(text)),
+  allowOtherWorkers: optional(flag),
+});
+/** What a client wants of a value that it scatters. */
+export type ScatterBody = Shaped<typeof scatterBody>;
+
+/** Results of at most this many bytes travel with the messages about them, and need no fetching. */
+export const SMALL_RESULT = 1024;
+
+/** A host that keeps a result. */
+export const dataHolder = object({
+  /** Worker id. */
+  worker: text,
+  /** Incarnation of the host. */
+  host: text,
+  /** Id of the home that answers `getData`: the host's own. */
+  home: text,
+  /** WebSocket address of the host's data plane; empty where calls are relayed. */
+  address: text,
+});
+/** A host that keeps a result. */
+export type DataHolder = Shaped<typeof dataHolder>;
+
+/** Where a task finds what it depends on. */
+export const dependenciesBody = list(object({
+  key: text,
+  /** The value, where it is small. */
+  value: optional(bytes),
+  /** Keys of the actors and futures in it. */
+  refs: list(text),
+  /** Who keeps it, where it is not small. */
+  holders: list(dataHolder),
+}));
+/** Where a task finds what it depends on. */
+export type DependenciesBody = Shaped<typeof dependenciesBody>;
+
 /** Statuses that the scheduler tells of a key. */
 export const KEY_STATUSES = ["no-worker", "processing", "finished", "error", "lost", "cancelled"] as const;
 
@@ -190,6 +230,14 @@ export const statusBody = object({
   actor: optional(parseActorReference as Shape<ReturnType<typeof parseActorReference>>),
   /** For `finished`: a ticket for the actor's home, where the session has had none for it. */
   ticket: optional(text),
+  /** For `finished`: a task's result, where it is small. */
+  value: optional(bytes),
+  /** For `finished`: keys of the actors and futures in a task's result. */
+  refs: optional(list(text)),
+  /** For `finished`: the size of a task's result in bytes. */
+  size: optional(uint),
+  /** For `finished`: who keeps a task's result, where it is not small. */
+  holders: optional(list(dataHolder)),
   /** For `error`: an error envelope. */
   error: optional(bytes),
   /** For `error`: whether the constructor or task ran. */
@@ -227,6 +275,10 @@ export const hostReport = object({
   /** How many isolates run. */
   isolates: uint,
   classes: list(classCounters),
+  /** How many results and scattered values it keeps. */
+  results: optional(uint),
+  /** Their bytes. */
+  resultBytes: optional(uint),
 });
 /** What a host says once a second. */
 export type HostReport = Shaped<typeof hostReport>;
@@ -245,6 +297,16 @@ export const REQUESTS = {
       actor: parseActorReference as Shape<ReturnType<typeof parseActorReference>>,
       ticket: optional(text),
     }),
+  },
+  /** Where the value of a task is; answered when it is there. */
+  locate: {
+    asked: object({ key: text }),
+    answered: object({ value: optional(bytes), refs: list(text), size: uint, holders: list(dataHolder) }),
+  },
+  /** Of a host: a one-use ticket with which an isolate of it connects as a client of its own. */
+  clientTicket: {
+    asked: object({}),
+    answered: object({ ticket: text }),
   },
   /** The scheduler's snapshot (`snapshot.ts`). */
   info: {

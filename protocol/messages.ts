@@ -93,18 +93,24 @@ export const MESSAGES = {
   credit: [23, { id: "uint", count: "uint" }],
   /** The value (`ok` 1) or error (0) of an external key that a task or call waits for. */
   fulfil: [24, { key: "text", ok: "uint", value: "bytes", refs: "texts" }],
-  /** The sender now holds these keys. */
-  held: [25, { keys: "texts" }],
+  /** The sender now holds these keys: for `holder`, an actor or task of its isolate, or else for its session. */
+  held: [25, { keys: "texts", holder: "text?" }],
+  /** Asks a host for the value of a task that it keeps; answered by `result` or `failure`. */
+  getData: [26, { id: "uint", key: "text" }],
 
   // Client to scheduler.
   /** Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. */
-  submit: [32, { key: "text", body: "bytes", args: "bytes", refs: "texts" }],
-  /** The client no longer holds these keys. */
-  release: [33, { keys: "texts" }],
+  submit: [32, { key: "text", body: "bytes", args: "bytes", refs: "texts", holder: "text?" }],
+  /** The client no longer holds these keys; `holder` as in `held`. */
+  release: [33, { keys: "texts", holder: "text?" }],
   /** Stops these keys for everyone who holds them. */
   cancelKeys: [34, { keys: "texts", reason: "text?" }],
   /** Asks something of {@link Request}; the answer has the same id. */
   request: [35, { id: "uint", name: "text", body: "bytes" }],
+  /** These keys will be fulfilled by this session: results of its calls that are arguments elsewhere. */
+  external: [37, { keys: "texts" }],
+  /** A value that is to be put on a worker: {@link ScatterBody}. Its fate comes back as `status` messages. */
+  scatter: [38, { key: "text", body: "bytes", value: "bytes", refs: "texts" }],
   /** Answers a request: a body (`ok` 1) or an error envelope (0). */
   answer: [36, { id: "uint", ok: "uint", body: "bytes" }],
 
@@ -125,6 +131,29 @@ export const MESSAGES = {
   ended: [52, { key: "text", incarnation: "text", reason: "text" }],
   /** The host's counters, once a second: {@link HostReport}. */
   report: [53, { body: "bytes" }],
+
+  // Scheduler and host: tasks and their results.
+  /** Runs a task. `run` numbers the attempt; `dependencies` is a {@link DependenciesBody}. */
+  compute: [66, {
+    key: "text",
+    run: "uint",
+    submitted: "bytes",
+    args: "bytes",
+    refs: "texts",
+    dependencies: "bytes",
+  }],
+  /** It ran, and the host keeps the result; a small one is said as well. */
+  computed: [67, { key: "text", run: "uint", size: "uint", value: "bytes?", refs: "texts" }],
+  /** It failed (`error` is an error envelope), or dependencies could not be fetched (`missing`), and it did not start. */
+  computeFailed: [68, { key: "text", run: "uint", executed: "uint", error: "bytes", missing: "texts" }],
+  /** Nobody wants the result any more. */
+  cancelCompute: [69, { key: "text", run: "uint" }],
+  /** Keeps a scattered value. */
+  store: [70, { key: "text", value: "bytes", refs: "texts" }],
+  /** It is kept. */
+  stored: [71, { key: "text", size: "uint" }],
+  /** Nobody needs these results any more. */
+  forget: [72, { keys: "texts" }],
 
   // Scheduler and nanny.
   /** The nanny is about to start a host: the scheduler answers with `hostTicket`. */

@@ -57,10 +57,57 @@ export interface WorkerSnapshot {
   readonly heartbeatAge: number;
   /** Calls and errors by class, as last reported. */
   readonly classes: readonly { className: string; actors: number; calls: number; errors: number }[];
+  /** How many sync tasks it runs at once. */
+  readonly threads: number;
+  /** Whether its memory is so full that it gets no new tasks. */
+  readonly paused: boolean;
+  /** How many tasks it was given and has not finished. */
+  readonly processing: number;
+  /** How many values it keeps: results of tasks, and scattered ones. */
+  readonly results: number;
+  /** Their size in bytes. */
+  readonly resultBytes: number;
   /** Its actors. */
   readonly actors: readonly ActorSnapshot[];
   /** Versions of Troupe and of the runtime. */
   readonly versions: { readonly troupe: string; readonly runtime: string };
+}
+
+/**
+ * Where a value stands: it waits for others (`blocked`) or for a worker (`waiting`), is computed or stored (`processing`),
+ * is there (`memory`), was dropped but can be computed again (`released`), or failed (`erred`).
+ */
+export type TaskStatus = "blocked" | "waiting" | "processing" | "memory" | "released" | "erred";
+
+/** One task with its result, one scattered value, or the result of one call. */
+export interface TaskSnapshot {
+  /** The cluster-wide name. */
+  readonly key: string;
+  /** What it is. */
+  readonly kind: "task" | "data" | "external";
+  /** Name of a task's function; empty for others. */
+  readonly name: string;
+  /** Where it stands. */
+  readonly state: TaskStatus;
+  /** Id of the worker that computes or keeps it. */
+  readonly worker: string | undefined;
+  /** While it waits for a worker: what was wanted and what is offered, where it is more than a free slot. */
+  readonly reason: string | undefined;
+  /** Bytes of the value; 0 while that is not known. */
+  readonly size: number;
+  /** Ids of the clients that hold it. */
+  readonly clients: readonly string[];
+  /** Keys among its arguments. */
+  readonly dependencies: readonly string[];
+  /** Those of them that are not there yet. */
+  readonly waitsFor: readonly string[];
+  /** What happened to it, oldest first, as far as that is remembered. */
+  readonly story: readonly {
+    readonly at: number;
+    readonly from: string;
+    readonly to: string;
+    readonly cause: string;
+  }[];
 }
 
 /** One client. */
@@ -93,4 +140,6 @@ export interface SchedulerSnapshot {
   readonly clients: readonly ClientSnapshot[];
   /** Actors that have no worker yet. */
   readonly waiting: readonly ActorSnapshot[];
+  /** How many values there are in each state: results of tasks, scattered ones, and results of calls. */
+  readonly tasks: Readonly<Record<TaskStatus, number>>;
 }

@@ -329,10 +329,10 @@ describe("long messages", () => {
     const last = Promise.withResolvers<void>();
     const { messages } = connect(other, undefined, (message) => message.op === "release" && last.resolve());
     sender.connection.send(report(5000));
-    sender.connection.send({ op: "release", keys: ["a"] });
+    sender.connection.send({ op: "release", keys: ["a"], holder: undefined });
     sender.connection.send(detach(1));
     await last.promise;
-    assertEquals(messages, [detach(1), report(5000), { op: "release", keys: ["a"] }]);
+    assertEquals(messages, [detach(1), report(5000), { op: "release", keys: ["a"], holder: undefined }]);
   });
 
   it("and short ones of any lanes arrive in the order of each, both ways at once", async () => {
@@ -361,7 +361,7 @@ describe("long messages", () => {
     const [one, other] = createMemoryTransports(tiny);
     const [sender, receiver] = [connect(one), connect(other)];
     sender.connection.send(report(5000));
-    sender.connection.send({ op: "release", keys: ["a"] });
+    sender.connection.send({ op: "release", keys: ["a"], holder: undefined });
     sender.connection.close(1000, "bye");
     await turn();
     assertEquals(receiver.messages, []);

@@ -23,6 +23,9 @@ import {
 } from "../../protocol/mod.ts";
 import type { Shape } from "../../protocol/shape.ts";
 
+/** A host that keeps a result. */
+const HOLDER = { worker: "w", host: "h", home: "inline", address: "ws://127.0.0.1:1/ws" };
+
 const versions = { troupe: "0.1.0", runtime: "deno 2.9.6" };
 const actor: ActorReference = {
   key: "Counter-1234abcd",
@@ -48,12 +51,17 @@ const submit = {
   retries: 2,
   timeout: 1000,
   detached: true,
+  pure: true,
 };
 const status = {
   status: "finished",
   reason: "r",
   actor,
   ticket: "t",
+  value: Uint8Array.of(1),
+  refs: ["r"],
+  size: 1,
+  holders: [HOLDER],
   error: Uint8Array.of(1),
   executed: "no",
   worker: "alice",
@@ -98,7 +106,12 @@ const bodies: Record<string, [Shape<unknown>, Record<string, unknown>, string[]]
   heartbeatBody: [heartbeatBody, { host: "", memory: 1, lag: 0.5 }, ["host", "memory", "lag"]],
   hostReport: [
     hostReport,
-    { isolates: 1, classes: [{ className: "Counter", actors: 1, calls: 2, errors: 0 }] },
+    {
+      isolates: 1,
+      classes: [{ className: "Counter", actors: 1, calls: 2, errors: 0 }],
+      results: 3,
+      resultBytes: 4096,
+    },
     ["isolates", "classes"],
   ],
 };
@@ -183,6 +196,8 @@ describe("requests", () => {
   const samples: { [N in keyof typeof REQUESTS]: [asked: object, answered: object] } = {
     ticket: [{ worker: "w", host: "h", home: "inline" }, { ticket: "t" }],
     getActor: [{ key: "k" }, { actor, ticket: undefined }],
+    locate: [{ key: "k" }, { value: undefined, refs: ["r"], size: 2000, holders: [HOLDER] }],
+    clientTicket: [{}, { ticket: "t" }],
     info: [{}, { anything: [1] }],
     retireWorkers: [{ workers: ["w"], timeout: 10 }, { workers: ["w"] }],
   };

@@ -143,15 +143,16 @@ describe("a frame", () => {
   it("takes longer forms of numbers and lengths than needed, as other writers may use them", () => {
     assertEquals(read(Uint8Array.of(0x92, 3, 0xcc, 7)), [{ op: "ping", id: 7 }]);
     assertEquals(read(Uint8Array.of(0x92, 3, 0xcf, 0, 0, 0, 0, 0, 0, 0, 7)), [{ op: "ping", id: 7 }]);
-    assertEquals(read(Uint8Array.of(0x92, 33, 0xdd, 0, 0, 0, 1, 0xdb, 0, 0, 0, 1, 0x61)), [{
+    assertEquals(read(Uint8Array.of(0x93, 33, 0xdd, 0, 0, 0, 1, 0xdb, 0, 0, 0, 1, 0x61, 0xc0)), [{
       op: "release",
       keys: ["a"],
+      holder: undefined,
     }]);
   });
 
   it("takes as many keys as the limit allows", () => {
     for (const length of [15, 16, 65535, MAXIMUM_TEXTS]) {
-      const release: Message = { op: "release", keys: manyTexts(length) };
+      const release: Message = { op: "release", keys: manyTexts(length), holder: undefined };
       assertEquals(read(write(release)), [release]);
     }
   });
@@ -237,9 +238,9 @@ describe("reading a frame that is wrong", () => {
     refused([0x92, 53, 0xa1, 0x61], "expected bytes");
     refused([0x92, 53, 0xc7, 0, 1], "expected bytes");
     refused([0x92, 53, 0xc0], "expected bytes");
-    refused([0x92, 33, 0x80], "expected an array of strings");
-    refused([0x92, 33, 0xc0], "expected an array of strings");
-    refused([0x92, 33, 0x91, 0x91, 0xa0], "expected a string");
+    refused([0x92, 37, 0x80], "expected an array of strings");
+    refused([0x92, 37, 0xc0], "expected an array of strings");
+    refused([0x92, 37, 0x91, 0x91, 0xa0], "expected a string");
   });
 
   it("takes 2^53 - 1 and refuses whole numbers beyond", () => {
@@ -261,8 +262,8 @@ describe("reading a frame that is wrong", () => {
     const lies = [
       [0x92, 56, 0xdb, 0xff, 0xff, 0xff, 0xff],
       [0x92, 53, 0xc6, 0xff, 0xff, 0xff, 0xff],
-      [0x92, 33, 0xdd, 0xff, 0xff, 0xff, 0xff],
-      [0x92, 33, 0xdd, 0x00, 0x0f, 0xff, 0xff, 0xa0, 0xa0],
+      [0x92, 37, 0xdd, 0xff, 0xff, 0xff, 0xff],
+      [0x92, 37, 0xdd, 0x00, 0x0f, 0xff, 0xff, 0xa0, 0xa0],
     ];
     const before = Deno.memoryUsage();
     for (let round = 0; round < 5000; round++) for (const lie of lies) refused(lie, "it ends inside a message");
@@ -272,7 +273,7 @@ describe("reading a frame that is wrong", () => {
 
   it("refuses a list of more keys than the limit", () => {
     const frame = new Uint8Array(7 + MAXIMUM_TEXTS + 1).fill(0xa0);
-    frame.set([0x92, 33, 0xdd, 0, 1, 0, 1]);
+    frame.set([0x92, 37, 0xdd, 0, 1, 0, 1]);
     assertThrows(() => read(frame), ProtocolError, "a list of 65537 keys");
   });
 
@@ -335,8 +336,11 @@ describe("FrameWriter", () => {
       [{ op: "pong" }, "Cannot write id of a pong message: it is missing"],
       [{ op: "hostStarting", incarnation: 5 }, "it is no string, but number"],
       [{ op: "report", body: [1] }, "it is no Uint8Array, but object"],
-      [{ op: "release", keys: Array(MAXIMUM_TEXTS + 1).fill("") }, "65537 are more than 65536"],
-      [{ op: "release", keys: ["a", null] }, "Cannot write keys of a release message: it is no string"],
+      [{ op: "release", keys: Array(MAXIMUM_TEXTS + 1).fill(""), holder: undefined }, "65537 are more than 65536"],
+      [
+        { op: "release", keys: ["a", null], holder: undefined },
+        "Cannot write keys of a release message: it is no string",
+      ],
     ];
     for (const [message, words] of wrong) {
       assertThrows(() => writer.write(message as Message), SerializationError, words);

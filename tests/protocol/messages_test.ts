@@ -84,7 +84,7 @@ describe("the lane of a message", () => {
   });
 
   it("is never shared by slots, channels, answers and the control plane", () => {
-    const control = laneOf({ op: "release", keys: [] });
+    const control = laneOf({ op: "release", keys: [], holder: undefined });
     fc.assert(fc.property(anyNumber, anyNumber, anyNumber, (slot, channel, id) => {
       const lanes = [
         laneOf(calls.call!(slot, id)),
