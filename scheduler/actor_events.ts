@@ -4,14 +4,19 @@
  * @module
  */
 
-import { ActorStartError, CallTimeoutError, NoWorkerError } from "../protocol/mod.ts";
+import { ActorStartError, CallTimeoutError, NoWorkerError, type NoWorkerErrorOptions } from "../protocol/mod.ts";
 import { move, vacate } from "./assignment.ts";
 import { expireNext } from "./admission.ts";
+import { begin, settleWaiters, unlink } from "./dependencies.ts";
 import { fail, leave, lose, sendDestroy, stop } from "./endings.ts";
 import type { EventOf } from "./events.ts";
-import { describeOffer } from "./placement.ts";
+import { holdAll } from "./holding.ts";
+import { describeOffer, type Wishes } from "./placement.ts";
 import type { ActorRecord } from "./state.ts";
-import { answerLookups, failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
+import { answerLookups } from "./lookups.ts";
+import { isUnfinished, missingKeys, type TaskRecord } from "./task_record.ts";
+import { failTask } from "./task_endings.ts";
+import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
 
 /** An actor stands: all who wait for it get its reference. One that nobody wants any more is destroyed. */
 export function onCreated(turn: Turn, event: EventOf<"created">): void {
@@ -28,10 +33,21 @@ export function onCreated(turn: Turn, event: EventOf<"created">): void {
   actor.reference = { key, incarnation, worker, host, home, address, hostAddress, tag, manifest };
   actor.homeKind = homeKind;
   actor.creation = undefined;
+  holdArguments(turn, actor);
   move(turn, actor, "running", homeKind);
   turn.instructions.push({ type: "clearTimer", timer: `deadline ${key}` });
   tellHolders(turn, actor, statusOf("finished", { actor: actor.reference }));
   answerLookups(turn, actor);
+  settleWaiters(turn, actor);
+}
+
+/** It decoded the actors among its arguments, and those inside of the futures' values: from now on it holds them. */
+function holdArguments(turn: Turn, actor: ActorRecord): void {
+  for (const dependency of actor.dependencies) {
+    holdAll(turn.state, actor.key, dependency.kind === "actor" ? [dependency.key] : dependency.valueRefs);
+  }
+  unlink(turn, actor);
+  actor.dependencies = [];
 }
 
 /** An actor could not be created: it is tried again if it may, else nothing of it is left. */
@@ -41,9 +57,7 @@ export function onCreateFailed(turn: Turn, event: EventOf<"createFailed">): void
   if (actor.state === "starting" && actor.retries > 0) {
     actor.retries--;
     vacate(turn, actor);
-    move(turn, actor, "waiting", `${actor.retries} retries left`);
-    turn.placesChanged = true;
-    return;
+    return begin(turn, actor, `${actor.retries} retries left`);
   }
   const { key, error, executed } = event;
   const looked = new ActorStartError(`Cannot find the actor ${key}: it could not be created`, { executed });
@@ -60,15 +74,43 @@ export function onEnded(turn: Turn, event: EventOf<"ended">): void {
 
 /** The timeout of a submission passed. */
 export function onDeadline(turn: Turn, key: string): void {
-  const actor = turn.state.actors.get(key);
+  const actor = turn.state.keys.get(key);
   if (!actor || actor.state === "running") return;
+  if (actor.kind !== "actor") return onTaskDeadline(turn, actor);
   if (actor.state === "stopping") return expireNext(turn, actor);
-  const error = actor.state === "waiting" ? noWorker(turn, actor) : new CallTimeoutError(
-    `Cannot create ${key} within ${actor.timeout} ms: its constructor has not finished on ${workerName(turn, actor)}`,
-    { executed: "unknown" },
-  );
+  const error = actor.state === "blocked"
+    ? new CallTimeoutError(
+      `Cannot create ${key} within ${actor.timeout} ms: it waits for ${missingKeys(actor).join(", ")}`,
+      {
+        executed: "no",
+      },
+    )
+    : actor.state === "waiting"
+    ? noWorker(turn, actor)
+    : new CallTimeoutError(
+      `Cannot create ${key} within ${actor.timeout} ms: its constructor has not finished on ${workerName(turn, actor)}`,
+      { executed: "unknown" },
+    );
   tellHolders(turn, actor, failureOf(error));
   stop(turn, actor, "timeout", () => error);
+}
+
+function onTaskDeadline(turn: Turn, task: TaskRecord): void {
+  if (!isUnfinished(task)) return;
+  const { key, timeout, wishes } = task;
+  const within = `Cannot compute ${key} within ${timeout} ms`;
+  const refusal = turn.state.queues.get(task.wishText)?.refusal;
+  if (task.state === "waiting" && refusal) {
+    const options = describeNeed(turn, wishes);
+    return failTask(turn, task, failureOf(new NoWorkerError(`${within}: ${refusal.reason}`, options)));
+  }
+  const why = task.state === "blocked"
+    ? `it waits for ${missingKeys(task).join(", ")}`
+    : task.state === "waiting"
+    ? "all workers that fit are busy"
+    : `it has not finished on ${task.worker!.name}`;
+  const executed = task.state === "processing" ? "unknown" : "no";
+  failTask(turn, task, failureOf(new CallTimeoutError(`${within}: ${why}`, { executed })));
 }
 
 function findActor(
@@ -80,12 +122,15 @@ function findActor(
   return isSame ? actor : undefined;
 }
 
-function noWorker(turn: Turn, actor: ActorRecord): NoWorkerError {
-  const { workers, resources } = actor.wishes;
-  return new NoWorkerError(`Cannot place ${actor.key} within ${actor.timeout} ms: ${actor.refusal?.reason}`, {
+function noWorker(turn: Turn, { key, timeout, refusal, wishes }: ActorRecord): NoWorkerError {
+  return new NoWorkerError(`Cannot place ${key} within ${timeout} ms: ${refusal?.reason}`, describeNeed(turn, wishes));
+}
+
+function describeNeed(turn: Turn, { workers, resources }: Wishes): NoWorkerErrorOptions {
+  return {
     wanted: { ...Object.fromEntries(resources), ...workers.length > 0 && { workers } },
     offered: [...turn.state.workers.values()].map(describeOffer),
-  });
+  };
 }
 
 function workerName(turn: Turn, actor: ActorRecord): string {

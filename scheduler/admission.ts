@@ -1,52 +1,64 @@
 /**
- * Submissions: each makes an actor, or a holder more of the one that has its key.
+ * Submissions: each makes an actor or a task, or a holder more of the one that has its key.
  *
  * @module
  */
 
 import { CallTimeoutError, KeyConflictError, type SubmittedTarget } from "../protocol/mod.ts";
 import { enqueue, tryPlace } from "./assignment.ts";
+import { begin, resolve, unknownDependency } from "./dependencies.ts";
+import { fail } from "./endings.ts";
 import type { EventOf } from "./events.ts";
-import { addEdge, clientHolder, holds, removeEdge } from "./references.ts";
+import { holdAll } from "./holding.ts";
+import { addEdge, type Holder, holds, removeEdge } from "./references.ts";
 import { type ActorRecord, wishesOf, wishTextOf } from "./state.ts";
+import { createTask, joinTask } from "./task_admission.ts";
+import { errorOf, failWaiters, notThere } from "./task_endings.ts";
+import type { KeyRecord } from "./task_record.ts";
 import { failureOf, tellClient, tellPresent, type Turn } from "./turn.ts";
 
-type Submission = EventOf<"submitted">;
+/** A submission, and who holds what comes of it. */
+export type Submission = EventOf<"submitted"> & { readonly by: Holder };
 
 /** Takes up a submission. Where its key is in use for the same target, its arguments count for nothing. */
 export function admit(turn: Turn, event: Submission): void {
-  const { references, actors } = turn.state;
-  const { key, client, body } = event;
-  const known = actors.get(key);
-  if (known?.state === "stopping") {
-    addEdge(references, clientHolder(client), key);
+  const { references, keys } = turn.state;
+  const { key, client, body, by } = event;
+  const known = keys.get(key);
+  if (known?.kind === "actor" && known.state === "stopping") {
+    addEdge(references, by, key, client);
     known.next.push(event);
+    // Until it is taken up, the one that stops keeps what is among the arguments.
+    holdAll(turn.state, key, event.refs);
     setNextDeadline(turn, known);
     return;
   }
-  if (known && !isSameTarget(known.target, body.target)) {
-    tellClient(turn, client, key, failureOf(keyConflict(key, known.target, body.target)));
+  if (known && !isSame(known, event)) {
+    tellClient(turn, client, key, failureOf(keyConflict(known, body.target)));
     return;
   }
-  addEdge(references, clientHolder(client), key);
+  addEdge(references, by, key, client);
   if (body.detached) addEdge(references, "detached", key);
-  if (known) tellPresent(turn, client, known);
-  else create(turn, event);
+  if (known?.kind === "actor") tellPresent(turn, client, known);
+  else if (known) joinTask(turn, known, event);
+  else if (body.actor) create(turn, event);
+  else createTask(turn, event);
 }
 
 /** Takes up, in their order, the submissions that waited for the end of an actor, except where their client gave up. */
 export function admitNext(turn: Turn, ended: ActorRecord): void {
   const { references } = turn.state;
-  const waiting = ended.next.filter(({ client, key }) => holds(references, clientHolder(client), key));
+  const waiting = ended.next.filter(({ by, key }) => holds(references, by, key));
   // Each gets its edge back when it is taken up; one for another target than the first's does not.
-  for (const { client, key } of waiting) removeEdge(references, clientHolder(client), key);
+  for (const { by, key } of waiting) removeEdge(references, by, key);
   for (const event of waiting) admit(turn, event);
 }
 
-/** Forgets what a client submitted to follow a stopping actor. */
-export function withdrawNext(turn: Turn, actor: ActorRecord, client: string): void {
-  const kept = actor.next.filter((event) => event.client !== client);
+/** Forgets what a holder submitted to follow a stopping actor. */
+export function withdrawNext(turn: Turn, actor: ActorRecord, by: Holder): void {
+  const kept = actor.next.filter((event) => event.by !== by);
   actor.next.splice(0, actor.next.length, ...kept);
+  if (kept.length === 0) failWaiters(turn, actor, failureOf(notThere(actor.key)));
   setNextDeadline(turn, actor);
 }
 
@@ -54,13 +66,14 @@ export function withdrawNext(turn: Turn, actor: ActorRecord, client: string): vo
 export function expireNext(turn: Turn, actor: ActorRecord): void {
   for (const event of [...actor.next]) {
     if (remaining(turn, event) > 0) continue;
-    const message =
-      `Cannot create ${event.key} within ${event.body.timeout} ms: the actor that had this key still stops`;
-    tellClient(turn, event.client, event.key, failureOf(new CallTimeoutError(message, { executed: "no" })));
+    const { by, client, key, body } = event;
     actor.next.splice(actor.next.indexOf(event), 1);
-    if (!actor.next.some(({ client }) => client === event.client)) {
-      removeEdge(turn.state.references, clientHolder(event.client), event.key);
-    }
+    // Who submitted it twice waits for the other one.
+    if (actor.next.some((other) => other.by === by)) continue;
+    const message = `Cannot create ${key} within ${body.timeout} ms: the actor that had this key still stops`;
+    tellClient(turn, client, key, failureOf(new CallTimeoutError(message, { executed: "no" })));
+    removeEdge(turn.state.references, by, key);
+    if (actor.next.length === 0) failWaiters(turn, actor, failureOf(notThere(key)));
   }
   setNextDeadline(turn, actor);
 }
@@ -80,7 +93,10 @@ function remaining(turn: Turn, event: Submission): number {
 function create(turn: Turn, event: Submission): void {
   const { key, client, body, submitted, args, refs } = event;
   const wishes = wishesOf(body);
+  const { found, unknown } = resolve(turn.state, refs);
+  const isBlocked = refs.length > 0;
   const actor: ActorRecord = {
+    kind: "actor",
     key,
     target: body.target,
     wishes,
@@ -89,36 +105,51 @@ function create(turn: Turn, event: Submission): void {
     number: ++turn.state.count,
     timeout: body.timeout,
     retries: body.retries ?? 0,
-    state: "waiting",
+    state: isBlocked ? "blocked" : "waiting",
     refusal: undefined,
     worker: undefined,
     host: undefined,
     incarnation: undefined,
     creation: { submitted, args, refs },
+    dependencies: found,
+    missing: 0,
+    waiters: new Set(),
     homeKind: undefined,
     reference: undefined,
+    handle: undefined,
     lookups: [],
     next: [],
   };
+  turn.state.keys.set(key, actor);
   turn.state.actors.set(key, actor);
-  enqueue(turn.state.waiting, actor);
-  turn.state.story.add({ at: turn.at, subject: key, from: "", to: "waiting", cause: `${turn.event} by ${client}` });
+  const { state } = actor;
+  turn.state.story.add({ at: turn.at, subject: key, from: "", to: state, cause: `${turn.event} by ${client}` });
   if (body.timeout !== undefined) {
     turn.instructions.push({ type: "setTimer", timer: `deadline ${key}`, delay: remaining(turn, event) });
   }
+  if (unknown.length > 0) {
+    const body = unknownDependency(key, unknown);
+    return fail(turn, actor, body, errorOf(key, body));
+  }
+  if (isBlocked) return begin(turn, actor);
+  enqueue(turn.state.waiting, actor);
   // Where places have changed in this turn, all that wait are tried in their order at the end of it.
   if (!turn.placesChanged) tryPlace(turn, actor);
 }
 
 /** A target sent by value has its source in its URL, so equal URLs are equal sources. */
-function isSameTarget(one: SubmittedTarget, other: SubmittedTarget): boolean {
-  return one.module === other.module && one.export === other.export;
+function isSame(known: KeyRecord, { body }: Submission): boolean {
+  const { target } = known;
+  const isKind = known.kind === (body.actor ? "actor" : "task");
+  return isKind && target!.module === body.target.module && target!.export === body.target.export;
 }
 
-function keyConflict(key: string, used: SubmittedTarget, wanted: SubmittedTarget): KeyConflictError {
+function keyConflict(known: KeyRecord, wanted: SubmittedTarget): KeyConflictError {
+  const { key, target } = known;
+  const used = target ? describe(target) : known.kind === "data" ? "scattered data" : "the result of a call";
   return new KeyConflictError(
-    `Cannot create ${key} from ${describe(wanted)}: the key is in use for ${describe(used)}. Give another key, or ` +
-      "release that actor first",
+    `Cannot create ${key} from ${describe(wanted)}: the key is in use for ${used}. Give another key, or release ` +
+      `that ${known.kind === "actor" ? "actor" : "one"} first`,
     { executed: "no" },
   );
 }

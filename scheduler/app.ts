@@ -7,12 +7,21 @@
 import { Hono } from "npm:hono@^4.13.0";
 import { cors } from "npm:hono@^4.13.0/cors";
 import { ACCEPTED_POLICY, createWebSocketTransport } from "../connection/mod.ts";
-import { type ActorSnapshot, type SchedulerSnapshot, SUBPROTOCOL, TICKET_LIFE } from "../protocol/mod.ts";
+import {
+  type ActorSnapshot,
+  decodeBody,
+  type SchedulerSnapshot,
+  SUBPROTOCOL,
+  TICKET_LIFE,
+  TroupeError,
+} from "../protocol/mod.ts";
 import { type Door, refuseVersion } from "./door.ts";
+import { MOST_MODULE_BYTES, uploadBody, UploadedModules } from "./modules.ts";
 import { serveWithDeno } from "./serve_with_deno.ts";
 import type { OpenSockets } from "./open_sockets.ts";
 import { pageResponse } from "./page.ts";
 import type { SchedulerServer } from "./server.ts";
+import { snapshotTask } from "./snapshot.ts";
 import { readSource } from "./sources.ts";
 import browserClient from "../client/troupe.js" with { type: "text" };
 
@@ -39,6 +48,7 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
     origin: (origin, c) => door.isAllowedOrigin(origin, c.req.raw) ? origin : null,
     allowHeaders: ["Authorization", "Content-Type"],
   });
+  const modules = new UploadedModules();
   return new Hono()
     .use(async (c, next) => door.refuse(c.req.raw) ?? await next())
     .get("/ws", (c) => upgrade(server, door, sockets, c.req.raw))
@@ -52,9 +62,11 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
     .use("/troupe/*", allowed)
     .get("/troupe.js", () => new Response(browserClient, { headers: JAVASCRIPT }))
     .get("/troupe/*", async (c) => await readSource(c.req.path.slice("/troupe/".length)) ?? c.notFound())
+    // The path is the right to read it: workers have no token to load modules with.
+    .get("/modules/*", (c) => modules.read(new URL(c.req.url).pathname) ?? c.notFound())
     .use("/ticket", allowed)
     .use("/api/*", allowed)
-    .on(["GET", "POST"], ["/ticket", "/api/*"], async (c, next) => {
+    .on(["GET", "POST"], ["/ticket", "/modules", "/api/*"], async (c, next) => {
       return door.admit(c.req.raw)?.kind === "token" ? await next() : door.unauthorized();
     })
     .post("/ticket", (c) => {
@@ -62,6 +74,7 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
       c.header("cache-control", "no-store");
       return c.json({ ticket, expiresIn: TICKET_LIFE });
     })
+    .post("/modules", (c) => upload(modules, c.req.raw))
     .get("/api/v1/identity", (c) => c.json(identityOf(server.snapshot())))
     .get("/api/v1/workers", (c) => c.json(server.snapshot().workers))
     .get("/api/v1/workers/:id", (c) => {
@@ -69,12 +82,32 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
       const worker = server.snapshot().workers.find((worker) => worker.id === id || worker.name === id);
       return worker ? c.json(worker) : c.json({ error: `There is no worker ${id}` }, 404);
     })
+    .get("/api/v1/tasks", (c) => c.json(server.snapshot().tasks))
+    .get("/api/v1/tasks/:key", (c) => {
+      const key = c.req.param("key");
+      const task = snapshotTask(server.state, key);
+      return task ? c.json(task) : c.json({ error: `There is no task ${key}` }, 404);
+    })
     .get("/api/v1/actors", (c) => c.json(actorsOf(server.snapshot())))
     .get("/api/v1/actors/:key", (c) => {
       const key = c.req.param("key");
       const actor = actorsOf(server.snapshot()).find((actor) => actor.key === key);
       return actor ? c.json(actor) : c.json({ error: `There is no actor ${key}` }, 404);
     });
+}
+
+async function upload(modules: UploadedModules, request: Request): Promise<Response> {
+  // Names and the frame around each file take a little besides what is in it.
+  if (Number(request.headers.get("content-length") ?? 0) > MOST_MODULE_BYTES * 1.1) {
+    return new Response(`Cannot take more than ${MOST_MODULE_BYTES} bytes of modules\n`, { status: 413 });
+  }
+  try {
+    const body = decodeBody(uploadBody, new Uint8Array(await request.arrayBuffer()), "upload");
+    return Response.json({ prefix: await modules.add(body) }, { headers: { "cache-control": "no-store" } });
+  } catch (error) {
+    if (!(error instanceof TroupeError)) throw error;
+    return new Response(`${error.message}\n`, { status: error.code === "PAYLOAD_TOO_LARGE" ? 413 : 400 });
+  }
 }
 
 function upgrade(server: SchedulerServer, door: Door, sockets: OpenSockets, request: Request): Response {

@@ -6,8 +6,9 @@
 
 import { randomHex } from "../protocol/mod.ts";
 import { ACTOR_TRANSITIONS, type ActorState } from "./actor_states.ts";
-import { place, type Placing } from "./placement.ts";
+import { place, type Placing, type Wishes } from "./placement.ts";
 import type { ActorRecord, WorkerRecord } from "./state.ts";
+import { bytesThere } from "./task_placement.ts";
 import { statusOf, tellHolders, type Turn } from "./turn.ts";
 
 /** A transition that does not exist was tried: a mistake in the scheduler, told with the story that led to it. */
@@ -23,7 +24,10 @@ export function move(turn: Turn, actor: ActorRecord, to: ActorState, cause = "")
     const told = story.tell(actor.key).map((entry) => `${entry.from} -> ${entry.to} (${entry.cause})`).join(", ");
     throw new InvalidTransitionError(`Cannot move ${actor.key} from ${from} to ${to} on ${turn.event}: ${told}`);
   }
-  if (from === "waiting") waiting.splice(waiting.indexOf(actor), 1);
+  if (from === "waiting") {
+    waiting.splice(waiting.indexOf(actor), 1);
+    actor.refusal = undefined;
+  }
   actor.state = to;
   if (to === "waiting") enqueue(waiting, actor);
   story.add({ at: turn.at, subject: actor.key, from, to, cause: cause ? `${turn.event}: ${cause}` : turn.event });
@@ -50,13 +54,23 @@ export function enqueue(waiting: ActorRecord[], actor: ActorRecord): void {
  * @param found What was found for the same wishes a moment ago.
  */
 export function tryPlace(turn: Turn, actor: ActorRecord, found?: Placing): Placing {
-  const placing = found ?? place(turn.state.workers, actor.wishes);
+  const placing = found ?? place(turn.state.workers, actor.wishes, bytesThere(actor));
   if (placing.kind === "placed") {
     start(turn, actor, placing.worker);
   } else {
     const isNews = actor.refusal?.kind !== placing.kind;
     actor.refusal = placing;
-    if (isNews) tellHolders(turn, actor, statusOf("no-worker", { reason: placing.reason }));
+    if (isNews) {
+      const { key } = actor;
+      const { reason } = placing;
+      tellHolders(turn, actor, statusOf("no-worker", { reason }));
+      turn.instructions.push({
+        type: "log",
+        level: "info",
+        message: "{key} waits: {reason}",
+        properties: { key, reason },
+      });
+    }
   }
   return placing;
 }
@@ -75,14 +89,24 @@ export function vacate(turn: Turn, actor: ActorRecord): void {
   const worker = actor.worker === undefined ? undefined : turn.state.workers.get(actor.worker);
   if (worker) {
     worker.actors.delete(actor.key);
-    for (const [name, amount] of actor.wishes.resources) {
-      // Fractions do not always add up to nothing: what nobody holds is nothing.
-      const isLast = worker.actors.size === 0;
-      worker.held.set(name, isLast ? 0 : Math.max(0, (worker.held.get(name) ?? 0) - amount));
-      turn.placesChanged = true;
-    }
+    freeResources(turn, worker, actor.wishes.resources);
   }
   actor.worker = actor.host = actor.incarnation = undefined;
+}
+
+/** Takes resources of a worker. */
+export function holdResources(worker: WorkerRecord, resources: Wishes["resources"]): void {
+  for (const [name, amount] of resources) worker.held.set(name, (worker.held.get(name) ?? 0) + amount);
+}
+
+/** Gives resources back to a worker. */
+export function freeResources(turn: Turn, worker: WorkerRecord, resources: Wishes["resources"]): void {
+  for (const [name, amount] of resources) {
+    // Fractions do not always add up to nothing: what nobody holds is nothing.
+    const isLast = worker.actors.size === 0 && worker.processing.size === 0;
+    worker.held.set(name, isLast ? 0 : Math.max(0, (worker.held.get(name) ?? 0) - amount));
+    turn.placesChanged = true;
+  }
 }
 
 function start(turn: Turn, actor: ActorRecord, worker: WorkerRecord): void {
@@ -92,7 +116,7 @@ function start(turn: Turn, actor: ActorRecord, worker: WorkerRecord): void {
   actor.incarnation = incarnation;
   actor.refusal = undefined;
   worker.actors.add(actor.key);
-  for (const [name, amount] of actor.wishes.resources) worker.held.set(name, (worker.held.get(name) ?? 0) + amount);
+  holdResources(worker, actor.wishes.resources);
   worker.chosen = ++turn.state.count;
   move(turn, actor, "starting", worker.name);
   turn.instructions.push({ type: "sendCreate", worker: worker.id, key: actor.key, incarnation, ...actor.creation! });

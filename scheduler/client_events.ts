@@ -12,12 +12,20 @@ import {
   SerializationError,
 } from "../protocol/mod.ts";
 import { admit, withdrawNext } from "./admission.ts";
-import { stop, stopIfFree } from "./endings.ts";
+import { begin } from "./dependencies.ts";
+import { stop } from "./endings.ts";
 import type { EventOf } from "./events.ts";
+import { holderOf } from "./holding.ts";
+import { expectKey, forgetExpectations } from "./expected.ts";
+import { addLookup, answerPresent, forgetAsker } from "./lookups.ts";
 import { isWanted } from "./placement.ts";
-import { addEdge, clientHolder, removeEdge, removeEdgesTo, targetsOf } from "./references.ts";
+import { addEdge, clientHolder, type Holder, removeEdge, removeEdgesTo, targetsOf } from "./references.ts";
 import type { ClientRecord } from "./state.ts";
-import { answerLookup, failureOf, forgetAsker, statusOf, tellClient, tellHolders, type Turn } from "./turn.ts";
+import { breakPromises, presentStatus } from "./task_admission.ts";
+import { cancelTask, errorOf, notThere } from "./task_endings.ts";
+import { refreshWorker } from "./task_moves.ts";
+import { canRunAgain, hasValue, type KeyRecord, type Lookup } from "./task_record.ts";
+import { failureOf, statusOf, tellClient, tellHolders, type Turn } from "./turn.ts";
 
 /** How long a client whose connection broke may stay away before its keys are released, in milliseconds. */
 export const CLIENT_GRACE = 10_000;
@@ -31,7 +39,7 @@ const LONGEST_KEY = 1024;
 /** A new session, or one that comes back: it hears what it missed. */
 export function onClientJoined(turn: Turn, event: EventOf<"clientJoined">): void {
   const { clients, sessions } = turn.state;
-  const { client: id, session, versions } = event;
+  const { client: id, session, versions, isolateOf } = event;
   const known = clients.get(id);
   if (known) {
     known.away = false;
@@ -45,7 +53,19 @@ export function onClientJoined(turn: Turn, event: EventOf<"clientJoined">): void
     return;
   }
   const number = turn.state.sessionCount++;
-  clients.set(id, { id, session, number, versions, away: false, missed: new Map(), ticketed: new Map() });
+  clients.set(id, {
+    id,
+    session,
+    number,
+    versions,
+    away: false,
+    missed: new Map(),
+    ticketed: new Map(),
+    isolateOf,
+    promised: new Set(),
+    scattered: new Set(),
+  });
+  if (isolateOf) turn.state.workers.get(isolateOf.worker)?.sessions.add(id);
   sessions.set(session, id);
   note(turn, id, "", "here");
 }
@@ -55,6 +75,7 @@ export function onClientLeft(turn: Turn, event: EventOf<"clientLeft">): void {
   const client = turn.state.clients.get(event.client);
   if (!client) return;
   forgetAsker(turn, "client", client.id);
+  forgetExpectations(turn, "client", client.id);
   if (event.closed) return removeClient(turn, client);
   client.away = true;
   turn.instructions.push({ type: "setTimer", timer: `grace ${client.id}`, delay: CLIENT_GRACE });
@@ -67,35 +88,61 @@ export function onGraceOver(turn: Turn, id: string): void {
   if (client?.away) removeClient(turn, client);
 }
 
-/** A client wants an actor. */
+/** A client wants an actor or the result of a task. */
 export function onSubmitted(turn: Turn, event: EventOf<"submitted">): void {
   const wrong = findMistake(event);
-  if (wrong === undefined) return admit(turn, event);
+  if (wrong === undefined) {
+    const by = holderOf(turn.state, event.client, event.holder, event.key);
+    if (by) return admit(turn, { ...event, by });
+    const reason = `${event.holder}, which submitted it, has ended`;
+    return tellClient(turn, event.client, event.key, statusOf("cancelled", { reason }));
+  }
   const message = `Cannot submit ${event.key.slice(0, 100)}: ${wrong}`;
   tellClient(turn, event.client, event.key, failureOf(new SerializationError(message, { executed: "no" })));
 }
 
-/** A client got handles from elsewhere. What it cannot hold any more it finds out when it calls. */
-export function onHeld(turn: Turn, event: EventOf<"held">): void {
-  for (const key of event.keys) {
-    const actor = turn.state.actors.get(key);
-    if (actor && actor.state !== "stopping") addEdge(turn.state.references, clientHolder(event.client), key);
+/**
+ * A client got handles or futures from elsewhere. What it cannot hold any more it finds out when it calls, or asks where
+ * it is.
+ */
+export function onHeld(turn: Turn, { client: id, keys, holder }: EventOf<"held">): void {
+  const { references } = turn.state;
+  for (const key of keys) {
+    const record = turn.state.keys.get(key);
+    if (!record || record.state === "stopping") continue;
+    const by = holderOf(turn.state, id, holder, key);
+    if (!by) continue;
+    addEdge(references, by, key, id);
+    passScattered(turn, id, by, key);
+    if (record.kind === "actor") continue;
+    if (record.state === "released" && canRunAgain(record)) begin(turn, record);
+    const status = presentStatus(turn.state, record);
+    if (status) tellClient(turn, id, key, status);
   }
 }
 
 /** A client no longer holds keys. */
-export function onReleased(turn: Turn, event: EventOf<"released">): void {
-  for (const key of event.keys) releaseKey(turn, event.client, key);
+export function onReleased(turn: Turn, { client: id, keys, holder }: EventOf<"released">): void {
+  for (const key of keys) {
+    const by = holderOf(turn.state, id, holder, key);
+    if (!by) continue;
+    releaseKey(turn, by, key);
+    if (by === clientHolder(id)) turn.state.clients.get(id)?.missed.delete(key);
+  }
 }
 
 /** A client stops keys for everyone. */
 export function onCancelled(turn: Turn, event: EventOf<"cancelled">): void {
   for (const key of event.keys) {
-    const actor = turn.state.actors.get(key);
+    const actor = turn.state.keys.get(key);
     if (!actor) continue;
+    if (actor.kind !== "actor") {
+      cancelTask(turn, actor, event.reason);
+      continue;
+    }
     tellHolders(turn, actor, statusOf("cancelled", { reason: event.reason }));
     if (actor.state === "stopping") {
-      for (const { client } of [...actor.next]) withdrawNext(turn, actor, client);
+      for (const { by } of [...actor.next]) withdrawNext(turn, actor, by);
       removeEdgesTo(turn.state.references, key);
     } else {
       const why = event.reason ? `: ${event.reason}` : "";
@@ -114,8 +161,27 @@ export function onLookedUp(turn: Turn, event: EventOf<"lookedUp">): void {
     return;
   }
   if (asker.role === "client") addEdge(turn.state.references, clientHolder(asker.id), key);
-  if (actor.reference) answerLookup(turn, asker, actor.reference);
-  else actor.lookups.push(asker);
+  answerOrWait(turn, actor, { asker, name: "getActor" });
+}
+
+/** Someone wants to know where a value is: he is told when it is there. */
+export function onLocated(turn: Turn, { asker, key }: EventOf<"located">): void {
+  const record = turn.state.keys.get(key);
+  if (!record && isOfIsolate(turn, asker)) return expectKey(turn, asker, key);
+  const isGone = !record || record.state === "released" || record.state === "stopping";
+  const failure = record?.kind === "actor" ? undefined : record?.failure;
+  if (!isGone && !failure) return answerOrWait(turn, record, { asker, name: "locate" });
+  const error = failure ? errorOf(key, failure) : notThere(key);
+  turn.instructions.push({ type: "answer", asker, name: "locate", error });
+}
+
+function isOfIsolate(turn: Turn, { role, id }: EventOf<"located">["asker"]): boolean {
+  return role === "host" || turn.state.clients.get(id)?.isolateOf !== undefined;
+}
+
+function answerOrWait(turn: Turn, record: KeyRecord, lookup: Lookup): void {
+  if (hasValue(record)) answerPresent(turn, record, lookup);
+  else addLookup(turn, record, lookup);
 }
 
 /** Someone retires workers: nothing is placed there any more, and the answer comes when they have left. */
@@ -135,11 +201,15 @@ export function onRetired(turn: Turn, event: EventOf<"retired">): void {
   retirements.add({ asker, workers: ids, pending: new Set(ids) });
   for (const worker of chosen) {
     worker.draining = true;
+    refreshWorker(turn, worker);
     turn.instructions.push({ type: "sendDrain", worker: worker.id, timeout });
     turn.instructions.push({ type: "setTimer", timer: `drain ${worker.id}`, delay: timeout + DRAIN_GRACE });
     note(turn, worker.id, "here", "draining");
   }
+  turn.state.membership++;
+  turn.state.capacity++;
   turn.placesChanged = true;
+  turn.tasksReady = true;
 }
 
 /** A worker that should have left is still here. */
@@ -149,21 +219,30 @@ export function onDrainOver(turn: Turn, id: string): void {
   turn.instructions.push({ type: "closeWorker", worker: id, code: CloseCode.draining, reason });
 }
 
-function removeClient(turn: Turn, client: ClientRecord): void {
-  for (const key of targetsOf(turn.state.references, clientHolder(client.id))) releaseKey(turn, client.id, key);
+/** A session is over: what it held, it does not hold any more. */
+export function removeClient(turn: Turn, client: ClientRecord): void {
+  const holder = clientHolder(client.id);
+  for (const key of targetsOf(turn.state.references, holder)) releaseKey(turn, holder, key);
+  breakPromises(turn, client);
+  if (client.isolateOf) turn.state.workers.get(client.isolateOf.worker)?.sessions.delete(client.id);
   turn.state.clients.delete(client.id);
   turn.state.sessions.delete(client.session);
   turn.instructions.push({ type: "clearTimer", timer: `grace ${client.id}` });
   note(turn, client.id, client.away ? "away" : "here", "gone");
 }
 
-function releaseKey(turn: Turn, client: string, key: string): void {
-  if (!removeEdge(turn.state.references, clientHolder(client), key)) return;
-  turn.state.clients.get(client)?.missed.delete(key);
-  const actor = turn.state.actors.get(key);
-  if (!actor) return;
-  if (actor.state === "stopping") withdrawNext(turn, actor, client);
-  else stopIfFree(turn, actor);
+function releaseKey(turn: Turn, by: Holder, key: string): void {
+  if (!removeEdge(turn.state.references, by, key)) return;
+  const record = turn.state.keys.get(key);
+  if (!record) return;
+  if (record.kind === "actor" && record.state === "stopping") withdrawNext(turn, record, by);
+  else turn.suspects.add(record);
+}
+
+/** An isolate says for whom it scattered something: then it does not hold that itself any more. */
+function passScattered(turn: Turn, id: string, by: Holder, key: string): void {
+  const own = clientHolder(id);
+  if (by !== own && turn.state.clients.get(id)?.scattered.delete(key)) releaseKey(turn, own, key);
 }
 
 function findMistake({ key, body }: EventOf<"submitted">): string | undefined {
@@ -172,7 +251,6 @@ function findMistake({ key, body }: EventOf<"submitted">): string | undefined {
     if (amount < 0) return `resources.${name} is ${amount}: give 0 or more`;
   }
   if (body.timeout !== undefined && body.timeout < 0) return `timeout is ${body.timeout}: give 0 or more milliseconds`;
-  if (!body.actor) return "this scheduler creates actors only: give the option actor: true";
   return undefined;
 }
 

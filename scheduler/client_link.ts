@@ -13,12 +13,15 @@ import {
   encodeBody,
   type Message,
   ProtocolError,
+  scatterBody,
+  type StatusBody,
   submitBody,
 } from "../protocol/mod.ts";
 import type { Answer, Instruction } from "./instructions.ts";
 import { CLIENT_PING_INTERVAL, type LinkOwner } from "./link_owner.ts";
 import { relay } from "./relay.ts";
 import { sendAnswer, takeRequest } from "./requests.ts";
+import type { IsolateOrigin } from "./state.ts";
 
 /** One client's connection. */
 export class ClientLink implements ConnectionReceiver {
@@ -39,7 +42,7 @@ export class ClientLink implements ConnectionReceiver {
   }
 
   /** Welcomes the client, then tells the core, which may have something to tell it. */
-  join({ troupe, runtime }: ClientHello, session: string, version: number): void {
+  join({ troupe, runtime }: ClientHello, session: string, version: number, isolateOf?: IsolateOrigin): void {
     const { id, state, versions, dashboard } = this.#owner;
     const sessionNumber = state.clients.get(this.id)?.number ?? state.sessionCount;
     const body = {
@@ -56,7 +59,7 @@ export class ClientLink implements ConnectionReceiver {
       interval: CLIENT_PING_INTERVAL,
       onSilent: () => this.#connection.close(CloseCode.silent, "The client answered no ping"),
     });
-    this.#owner.dispatch({ type: "clientJoined", client: this.id, session, versions: { troupe, runtime } });
+    this.#owner.dispatch({ type: "clientJoined", client: this.id, session, versions: { troupe, runtime }, isolateOf });
   }
 
   onMessage(message: Message): void {
@@ -64,16 +67,27 @@ export class ClientLink implements ConnectionReceiver {
     this.#owner.count(message.op);
     switch (message.op) {
       case "submit": {
-        const { key, body: submitted, args, refs } = message;
+        const { key, body: submitted, args, refs, holder } = message;
         const body = decodeBody(submitBody, submitted, "submit");
-        return this.#owner.dispatch({ type: "submitted", client, key, body, submitted, args, refs });
+        return this.#owner.dispatch({ type: "submitted", client, key, body, submitted, args, refs, holder });
+      }
+      case "scatter": {
+        const { key, value, refs } = message;
+        const body = decodeBody(scatterBody, message.body, "scatter");
+        return this.#owner.dispatch({ type: "scattered", client, key, body, value, refs });
+      }
+      case "external":
+        return this.#owner.dispatch({ type: "promised", client, keys: message.keys });
+      case "fulfil": {
+        const { key, ok, value, refs } = message;
+        return this.#owner.dispatch({ type: "fulfilled", client, key, ok: ok === 1, value, refs });
       }
       case "release":
-        return this.#owner.dispatch({ type: "released", client, keys: message.keys });
+        return this.#owner.dispatch({ type: "released", client, keys: message.keys, holder: message.holder });
       case "cancelKeys":
         return this.#owner.dispatch({ type: "cancelled", client, keys: message.keys, reason: message.reason });
       case "held":
-        return this.#owner.dispatch({ type: "held", client, keys: message.keys });
+        return this.#owner.dispatch({ type: "held", client, keys: message.keys, holder: message.holder });
       case "request":
         return takeRequest(this.#owner, this.#connection, { role: "client", id: client }, message);
       case "open":
@@ -96,7 +110,7 @@ export class ClientLink implements ConnectionReceiver {
   /** Tells the client what became of a key. */
   sendStatus({ key, body, ticketFor }: Extract<Instruction, { type: "sendStatus" }>): void {
     const ticket = ticketFor && this.#owner.tickets.issue({ role: "caller", ...ticketFor });
-    this.#connection.send({ op: "status", key, body: encodeBody({ ...body, ticket }) });
+    this.#connection.send({ op: "status", key, body: encodeStatus(ticket === undefined ? body : { ...body, ticket }) });
   }
 
   /** Answers a request. */
@@ -114,4 +128,9 @@ export class ClientLink implements ConnectionReceiver {
   close(code: number, reason: string): void {
     this.#connection.close(code, reason);
   }
+}
+
+/** The bytes of a status, without the names of what it does not say. */
+function encodeStatus(body: StatusBody): Uint8Array {
+  return encodeBody(Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)));
 }

@@ -4,20 +4,15 @@
  * @module
  */
 
-import { ActorLostError, ActorNotFoundError, type StatusBody } from "../protocol/mod.ts";
+import { ActorLostError, ActorNotFoundError, encodeError, type StatusBody, type TroupeError } from "../protocol/mod.ts";
 import { admitNext } from "./admission.ts";
 import { move, vacate } from "./assignment.ts";
-import { isHeld, removeEdgesTo } from "./references.ts";
+import { dependsOn, unlink } from "./dependencies.ts";
+import { answerLookups } from "./lookups.ts";
+import { removeEdgesTo } from "./references.ts";
 import type { ActorRecord } from "./state.ts";
-import { answerLookups, statusOf, tellHolders, type Turn } from "./turn.ts";
-
-/** Ends an actor that nobody holds, unless it is ending already. */
-export function stopIfFree(turn: Turn, actor: ActorRecord): void {
-  if (actor.state === "stopping" || isHeld(turn.state.references, actor.key)) return;
-  stop(turn, actor, "released", () => {
-    return new ActorNotFoundError(`Cannot find the actor ${actor.key}: it was released`);
-  });
-}
+import { dropHeld, failWaiters, notThere } from "./task_endings.ts";
+import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
 
 /**
  * Takes an actor from all who hold it: it is gone at once where it has no worker, else when its host says so. One that
@@ -26,10 +21,13 @@ export function stopIfFree(turn: Turn, actor: ActorRecord): void {
  * @param cause For the story.
  * @param error For those who look it up.
  */
-export function stop(turn: Turn, actor: ActorRecord, cause: string, error: () => Error): void {
+export function stop(turn: Turn, actor: ActorRecord, cause: string, error: () => TroupeError): void {
   letGo(turn, actor, error);
-  if (actor.state === "waiting") return leave(turn, actor, cause);
+  if (actor.waiters.size > 0) failWaiters(turn, actor, failureOf(error()));
+  if (actor.state === "blocked" || actor.state === "waiting") return leave(turn, actor, cause);
   if (actor.state === "running") sendDestroy(turn, actor);
+  unlink(turn, actor);
+  actor.dependencies = [];
   move(turn, actor, "stopping", cause);
 }
 
@@ -45,6 +43,7 @@ export function fail(turn: Turn, actor: ActorRecord, body: StatusBody, error: Er
   if (actor.state !== "stopping") {
     tellHolders(turn, actor, body);
     letGo(turn, actor, () => error);
+    if (actor.waiters.size > 0) failWaiters(turn, actor, { ...body, error: body.error ?? encodeError(error) });
   }
   leave(turn, actor, error.message);
 }
@@ -61,8 +60,31 @@ export function leave(turn: Turn, actor: ActorRecord, cause: string): void {
   turn.instructions.push({ type: "clearTimer", timer: `deadline ${actor.key}` });
   vacate(turn, actor);
   move(turn, actor, "gone", cause);
+  turn.state.keys.delete(actor.key);
   turn.state.actors.delete(actor.key);
+  unlink(turn, actor);
+  dropHeld(turn, actor.key);
   admitNext(turn, actor);
+  passWaiters(turn, actor);
+}
+
+/** What was submitted with the key of a stopping actor meant the one that follows it, if one does. */
+function passWaiters(turn: Turn, actor: ActorRecord): void {
+  if (actor.waiters.size === 0) return;
+  const next = turn.state.actors.get(actor.key);
+  if (!next) {
+    const error = new ActorNotFoundError(`Cannot find the actor ${actor.key}: it has ended`, { executed: "no" });
+    return failWaiters(turn, actor, failureOf(error));
+  }
+  for (const waiter of actor.waiters) {
+    if (waiter.state !== "blocked" && waiter.state !== "waiting") continue;
+    // By a key that is used again even what was submitted later can be among the arguments.
+    if (dependsOn(next, waiter)) continue;
+    waiter.dependencies[waiter.dependencies.indexOf(actor)] = next;
+    actor.waiters.delete(waiter);
+    next.waiters.add(waiter);
+  }
+  if (actor.waiters.size > 0) failWaiters(turn, actor, failureOf(notThere(actor.key)));
 }
 
 function letGo(turn: Turn, actor: ActorRecord, error: () => Error): void {

@@ -4,9 +4,17 @@
  * @module
  */
 
-import type { CreatedBody, Executed, HeartbeatBody, HostReport, SubmitBody, WorkerHello } from "../protocol/mod.ts";
+import type {
+  CreatedBody,
+  Executed,
+  HeartbeatBody,
+  HostReport,
+  ScatterBody,
+  SubmitBody,
+  WorkerHello,
+} from "../protocol/mod.ts";
 import type { TimerName } from "./instructions.ts";
-import type { Asker, Versions } from "./state.ts";
+import type { Asker, IsolateOrigin, Versions } from "./state.ts";
 
 /** Every kind of event with what it carries. */
 export interface EventTable {
@@ -30,10 +38,16 @@ export interface EventTable {
   report: { readonly worker: string; readonly incarnation: string; readonly body: HostReport };
 
   /** A client said hello: a new session, or one that comes back. */
-  clientJoined: { readonly client: string; readonly session: string; readonly versions: Versions };
+  clientJoined: {
+    readonly client: string;
+    readonly session: string;
+    readonly versions: Versions;
+    /** The host of which it is an isolate. */
+    readonly isolateOf?: IsolateOrigin | undefined;
+  };
   /** A client's connection ended; `closed` where the client itself closed it. */
   clientLeft: { readonly client: string; readonly closed: boolean };
-  /** A client wants an actor. */
+  /** A client wants an actor or the result of a task. */
   submitted: {
     readonly client: string;
     readonly key: string;
@@ -41,15 +55,36 @@ export interface EventTable {
     readonly submitted: Uint8Array;
     readonly args: Uint8Array;
     readonly refs: readonly string[];
+    readonly holder?: string | undefined;
   };
-  /** A client got handles from elsewhere. */
-  held: { readonly client: string; readonly keys: readonly string[] };
+  /** A client scatters a value. */
+  scattered: {
+    readonly client: string;
+    readonly key: string;
+    readonly body: ScatterBody;
+    readonly value: Uint8Array;
+    readonly refs: readonly string[];
+  };
+  /** A client promises the values of keys. */
+  promised: { readonly client: string; readonly keys: readonly string[] };
+  /** A client keeps a promise: with a value, or an error envelope. */
+  fulfilled: {
+    readonly client: string;
+    readonly key: string;
+    readonly ok: boolean;
+    readonly value: Uint8Array;
+    readonly refs: readonly string[];
+  };
+  /** A client got handles or futures from elsewhere. */
+  held: { readonly client: string; readonly keys: readonly string[]; readonly holder?: string | undefined };
   /** A client no longer holds keys. */
-  released: { readonly client: string; readonly keys: readonly string[] };
+  released: { readonly client: string; readonly keys: readonly string[]; readonly holder?: string | undefined };
   /** A client stops keys for everyone. */
   cancelled: { readonly client: string; readonly keys: readonly string[]; readonly reason: string | undefined };
   /** Someone looks an actor up. */
   lookedUp: { readonly asker: Asker; readonly key: string };
+  /** Someone wants to know where a value is. */
+  located: { readonly asker: Asker; readonly key: string };
   /** Someone retires workers, by id, name or address. */
   retired: { readonly asker: Asker; readonly workers: readonly string[]; readonly timeout: number };
 
@@ -78,6 +113,29 @@ export interface EventTable {
     readonly incarnation: string;
     readonly reason: string;
   };
+
+  /** A host ran a task, and keeps the result. */
+  computed: {
+    readonly worker: string;
+    readonly host: string;
+    readonly key: string;
+    readonly run: number;
+    readonly size: number;
+    readonly value: Uint8Array | undefined;
+    readonly refs: readonly string[];
+  };
+  /** A task failed, or could not start because `missing` could not be fetched. `error` is an error envelope. */
+  computeFailed: {
+    readonly worker: string;
+    readonly host: string;
+    readonly key: string;
+    readonly run: number;
+    readonly executed: Executed;
+    readonly error: Uint8Array;
+    readonly missing: readonly string[];
+  };
+  /** A host keeps a value that it was told to. */
+  stored: { readonly worker: string; readonly host: string; readonly key: string; readonly size: number };
 
   /** A timer that was set has run out. */
   timerFired: { readonly timer: TimerName };

@@ -71,6 +71,17 @@ export class HostLink implements ConnectionReceiver {
         const { key, incarnation, reason } = message;
         return this.#owner.dispatch({ type: "ended", worker, host, key, incarnation, reason });
       }
+      case "computed": {
+        const { key, run, size, value, refs } = message;
+        return this.#owner.dispatch({ type: "computed", worker, host, key, run, size, value, refs });
+      }
+      case "computeFailed": {
+        const { key, run, error, missing } = message;
+        const executed = executedWord(message.executed);
+        return this.#owner.dispatch({ type: "computeFailed", worker, host, key, run, executed, error, missing });
+      }
+      case "stored":
+        return this.#owner.dispatch({ type: "stored", worker, host, key: message.key, size: message.size });
       case "report": {
         const body = decodeBody(hostReport, message.body, "report");
         return this.#owner.dispatch({ type: "report", worker, incarnation: host, body });
@@ -104,6 +115,28 @@ export class HostLink implements ConnectionReceiver {
   /** Tells the host to destroy an actor. */
   sendDestroy({ key, incarnation }: Extract<Instruction, { type: "sendDestroy" }>): void {
     this.#connection.send({ op: "destroy", key, incarnation });
+  }
+
+  /** Tells the host to run a task. */
+  sendCompute(instruction: Extract<Instruction, { type: "sendCompute" }>): void {
+    const { key, run, submitted, args, refs } = instruction;
+    const dependencies = encodeBody(instruction.dependencies);
+    this.#connection.send({ op: "compute", key, run, submitted, args, refs, dependencies });
+  }
+
+  /** Tells the host that nobody wants the result of a task. */
+  sendCancelCompute({ key, run }: Extract<Instruction, { type: "sendCancelCompute" }>): void {
+    this.#connection.send({ op: "cancelCompute", key, run });
+  }
+
+  /** Tells the host to keep a value. */
+  sendStore({ key, value, refs }: Extract<Instruction, { type: "sendStore" }>): void {
+    this.#connection.send({ op: "store", key, value, refs });
+  }
+
+  /** Tells the host that nobody needs values any more. */
+  sendForget({ keys }: Extract<Instruction, { type: "sendForget" }>): void {
+    this.#connection.send({ op: "forget", keys });
   }
 
   /** Answers a request. */

@@ -5,11 +5,17 @@
  * @module
  */
 
-import type { Answered, RequestName, StatusBody } from "../protocol/mod.ts";
+import type { Answered, DependenciesBody, RequestName, StatusBody } from "../protocol/mod.ts";
 import type { Asker } from "./state.ts";
 
 /** Names a timer; setting it again replaces it. */
-export type TimerName = `deadline ${string}` | `grace ${string}` | `host end ${string}` | `drain ${string}`;
+export type TimerName =
+  | `deadline ${string}`
+  | `grace ${string}`
+  | `host end ${string}`
+  | `drain ${string}`
+  | `again ${string}`
+  | `expected ${string}`;
 
 /** Where a ticket leads. */
 export interface TicketTarget {
@@ -30,6 +36,7 @@ export type Answer =
       readonly body: Answered<"getActor">;
       readonly ticketFor?: TicketTarget;
     }
+    | { readonly name: "locate"; readonly body: Answered<"locate"> }
     | { readonly name: "retireWorkers"; readonly body: Answered<"retireWorkers"> }
     | { readonly name: RequestName; readonly error: Error }
   );
@@ -58,6 +65,29 @@ export type Instruction =
   }
   /** Tells a host to destroy an actor. */
   | { readonly type: "sendDestroy"; readonly worker: string; readonly key: string; readonly incarnation: string }
+  /** Tells a host to run a task. */
+  | {
+    readonly type: "sendCompute";
+    readonly worker: string;
+    readonly key: string;
+    readonly run: number;
+    readonly submitted: Uint8Array;
+    readonly args: Uint8Array;
+    readonly refs: readonly string[];
+    readonly dependencies: DependenciesBody;
+  }
+  /** Tells a host that nobody wants the result of a task that it runs. */
+  | { readonly type: "sendCancelCompute"; readonly worker: string; readonly key: string; readonly run: number }
+  /** Tells a host to keep a value. */
+  | {
+    readonly type: "sendStore";
+    readonly worker: string;
+    readonly key: string;
+    readonly value: Uint8Array;
+    readonly refs: readonly string[];
+  }
+  /** Tells a host that nobody needs values any more. */
+  | { readonly type: "sendForget"; readonly worker: string; readonly keys: readonly string[] }
   /** Tells a nanny to leave within `timeout` milliseconds. */
   | { readonly type: "sendDrain"; readonly worker: string; readonly timeout: number }
   /** Ends a nanny's link. */

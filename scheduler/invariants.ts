@@ -4,8 +4,12 @@
  * @module
  */
 
-import { clientHolder, heldByClient, holds } from "./references.ts";
-import type { ActorRecord, SchedulerState } from "./state.ts";
+import { findDoomed } from "./liveness.ts";
+import { slotsOf, takesTasks } from "./open_workers.ts";
+import { heldByClient, heldByKey, holds, isHeld } from "./references.ts";
+import type { ActorRecord, SchedulerState, WorkerRecord } from "./state.ts";
+import { precedes } from "./task_queue.ts";
+import { hasValue, isUnfinished, type KeyRecord, type TaskRecord } from "./task_record.ts";
 
 /** A state that cannot be: a mistake in the scheduler. */
 export class InvariantError extends Error {
@@ -15,19 +19,138 @@ export class InvariantError extends Error {
 /** @throws {InvariantError} That lists what is wrong, if anything is. */
 export function checkInvariants(state: SchedulerState): void {
   const found = [
+    ...checkKeys(state),
     ...checkActors(state),
+    ...checkTasks(state),
+    ...checkQueues(state),
     ...checkWaiting(state),
     ...checkWorkers(state),
     ...checkReferences(state),
     ...checkClients(state),
+    ...checkLookups(state),
   ];
   if (found.length > 0) throw new InvariantError(`The scheduler's state is wrong: ${found.join("; ")}`);
 }
 
+function* checkKeys(state: SchedulerState): Generator<string> {
+  for (const [key, record] of state.keys) {
+    if (record.key !== key) yield `${key} is filed under another key`;
+    if (record.state === "gone") yield `${key} is gone and still here`;
+    if ((record.kind === "actor") !== state.actors.has(key)) yield `${key} is a ${record.kind} by one table only`;
+    // What is unfinished may keep what keeps it, until it has finished.
+    const isKept = isUnfinished(record) ? isHeld(state.references, key) || record.waiters.size > 0 : false;
+    if (!isKept && record.state !== "released" && findDoomed(state, record).length > 0) {
+      yield `${key} is kept by nothing`;
+    }
+    yield* checkDependencies(state, record);
+  }
+  if ([...state.actors].some(([key, actor]) => state.keys.get(key) !== actor)) yield "an actor is not among the keys";
+}
+
+function* checkDependencies(state: SchedulerState, record: KeyRecord): Generator<string> {
+  const { key, dependencies, waiters, missing } = record;
+  const unfinished = isUnfinished(record);
+  for (const dependency of dependencies) {
+    const isKnown = state.keys.get(dependency.key) === dependency;
+    if (!isKnown && record.state === "blocked" && missing !== Infinity) {
+      yield `${key} waits for ${dependency.key}, which is gone`;
+    }
+    if (unfinished && isKnown && !dependency.waiters.has(record)) yield `${dependency.key} does not know of ${key}`;
+    if (record.kind !== "actor" && dependency.kind !== "actor" && isKnown) {
+      if (record.pure !== dependency.dependents.has(record)) yield `${dependency.key} is not kept for ${key}`;
+    }
+  }
+  const wanting = dependencies.filter((dependency) => !hasValue(dependency)).length;
+  if (record.state === "blocked" && missing !== Infinity && missing !== wanting) {
+    yield `${key} counts ${missing} of ${wanting} missing`;
+  }
+  const isPromised = record.kind === "external" && record.owner !== undefined;
+  if (record.state === "blocked" && missing === 0 && !isPromised) yield `${key} waits for nothing`;
+  if (record.state === "waiting" && wanting > 0) yield `${key} is ready without what it needs`;
+  for (const waiter of waiters) {
+    if (state.keys.get(waiter.key) !== waiter) yield `${waiter.key} waits for ${key}, and is gone`;
+    if (!isUnfinished(waiter)) yield `${waiter.key} is ${waiter.state} and waits for ${key}`;
+    if (!waiter.dependencies.includes(record)) yield `${waiter.key} waits for ${key} for no reason`;
+  }
+}
+
+function* checkTasks(state: SchedulerState): Generator<string> {
+  const counts: Record<string, number> = {
+    blocked: 0,
+    waiting: 0,
+    processing: 0,
+    memory: 0,
+    released: 0,
+    erred: 0,
+    gone: 0,
+  };
+  for (const task of state.keys.values()) {
+    if (task.kind === "actor") continue;
+    counts[task.state]!++;
+    yield* checkTask(state, task);
+  }
+  for (const [name, count] of Object.entries(state.counts)) {
+    if (counts[name] !== count) yield `${count} values are counted as ${name}, there are ${counts[name]}`;
+  }
+}
+
+function* checkTask(state: SchedulerState, task: TaskRecord): Generator<string> {
+  const { key, kind, worker, host, dependents } = task;
+  const isSmall = task.value !== undefined && worker === undefined;
+  if (task.state === "processing" && !worker) yield `${key} runs nowhere`;
+  if (task.state === "memory" && !worker && !isSmall) yield `${key} is kept nowhere`;
+  if (task.state !== "processing" && task.state !== "memory" && worker) yield `${key} is ${task.state} on a worker`;
+  if (worker) {
+    if (state.workers.get(worker.id) !== worker || worker.host?.incarnation !== host) yield `${key} is in a lost host`;
+    const place = task.state === "memory" ? worker.results : kind === "task" ? worker.processing : worker.storing;
+    if (!place.has(task)) yield `${key} is not where its worker has it`;
+  }
+  if (task.state === "waiting" && kind !== "task" && !state.unstored.has(task)) yield `${key} is not to be stored`;
+  if ((task.state === "erred") !== (task.failure !== undefined)) yield `${key} is ${task.state} with a failure`;
+  if (task.state === "released" && (dependents.size === 0 || !task.recipe)) yield `${key} is kept for nothing`;
+  if (isUnfinished(task) && kind === "task" && !task.recipe) yield `${key} cannot run`;
+  if (task.owner !== undefined && !state.clients.get(task.owner)?.promised.has(key)) {
+    yield `${key} is promised by nobody`;
+  }
+  for (const dependent of dependents) {
+    if (state.keys.get(dependent.key) !== dependent) yield `${key} is kept for ${dependent.key}, which is gone`;
+    if (!dependent.dependencies.includes(task)) yield `${key} is kept for ${dependent.key} for no reason`;
+  }
+}
+
+function* checkQueues(state: SchedulerState): Generator<string> {
+  let queued = 0;
+  for (const [text, { heap, wishText }] of state.queues) {
+    if (text !== wishText || heap.length === 0) yield `the queue ${text} is empty or in the wrong place`;
+    queued += heap.length;
+    for (const [index, task] of heap.entries()) {
+      if (task.place !== index || task.state !== "waiting") yield `${task.key} is queued in the wrong place`;
+      if (index > 0 && precedes(task, heap[(index - 1) >> 1]!)) yield `${task.key} is queued behind its successor`;
+    }
+  }
+  const waiting = [...state.keys.values()].filter((task) => task.kind === "task" && task.state === "waiting");
+  if (waiting.length !== queued) yield `${waiting.length} tasks wait, ${queued} are queued`;
+  const unrestricted = state.queues.get("");
+  const open = state.open.levels.some((level) => level.size > 0);
+  if (unrestricted && open) yield "tasks wait, and a worker has a free slot";
+  for (const data of state.unstored) {
+    if (data.state !== "waiting") yield `${data.key} is to be stored and ${data.state}`;
+  }
+}
+
+function* checkLookups(state: SchedulerState): Generator<string> {
+  for (const [name, records] of state.asking) {
+    for (const record of records) {
+      if (state.keys.get(record.key) !== record) yield `${name} asks for ${record.key}, which is gone`;
+      if (record.lookups.length === 0) yield `${name} asks for ${record.key}, which nobody asks for`;
+      if (hasValue(record)) yield `${name} waits for ${record.key}, which is there`;
+    }
+  }
+}
+
 function* checkActors(state: SchedulerState): Generator<string> {
   for (const [key, actor] of state.actors) {
-    if (actor.key !== key) yield `${key} is filed under another key`;
-    yield* checkActor(state, actor);
+    if (actor.key === key) yield* checkActor(state, actor);
   }
 }
 
@@ -35,17 +158,19 @@ function* checkActor(state: SchedulerState, actor: ActorRecord): Generator<strin
   const { key } = actor;
   const isPlaced = actor.state === "starting" || actor.state === "running" || actor.state === "stopping";
   const worker = actor.worker === undefined ? undefined : state.workers.get(actor.worker);
-  if (actor.state === "gone") yield `${key} is gone and still here`;
   if (isPlaced !== (actor.worker !== undefined)) yield `${key} is ${actor.state} with worker ${actor.worker}`;
   if (isPlaced !== (actor.incarnation !== undefined)) yield `${key} is ${actor.state} with another incarnation`;
   if (isPlaced && worker?.host?.incarnation !== actor.host) yield `${key} is in a host that is not there`;
   if (isPlaced && !worker?.actors.has(key)) yield `${key} is not among the actors of its worker`;
   if ((actor.state === "waiting") !== (actor.refusal !== undefined)) yield `${key} is ${actor.state} and was refused`;
-  if ((actor.state === "waiting" || actor.state === "starting") && !actor.creation) yield `${key} cannot be created`;
+  if ((actor.state === "blocked" || actor.state === "waiting" || actor.state === "starting") && !actor.creation) {
+    yield `${key} cannot be created`;
+  }
   if (actor.state === "running" && (!actor.reference || actor.creation)) yield `${key} runs without a reference`;
   if (actor.state === "running" && actor.lookups.length > 0) yield `${key} runs and lookups wait for it`;
   if (actor.state !== "stopping" && actor.next.length > 0) yield `${key} is ${actor.state} and has successors`;
-  if (actor.state !== "stopping" && !state.references.holders.has(key)) yield `${key} is held by nobody`;
+  const isHeldAtAll = isHeld(state.references, key) || actor.waiters.size > 0;
+  if (actor.state !== "stopping" && !isHeldAtAll) yield `${key} is held by nobody`;
 }
 
 function* checkWaiting(state: SchedulerState): Generator<string> {
@@ -70,6 +195,10 @@ function* checkWorkers(state: SchedulerState): Generator<string> {
       if (actor?.worker !== worker.id) yield `${worker.id} has ${key}, which is elsewhere`;
       for (const [name, amount] of actor?.wishes.resources ?? []) sums.set(name, (sums.get(name) ?? 0) + amount);
     }
+    yield* checkTaskPlaces(state, worker);
+    for (const task of worker.processing) {
+      for (const [name, amount] of task.wishes.resources) sums.set(name, (sums.get(name) ?? 0) + amount);
+    }
     for (const name of new Set([...sums.keys(), ...worker.held.keys()])) {
       const held = worker.held.get(name) ?? 0;
       if (Math.abs(held - (sums.get(name) ?? 0)) > 1e-6) yield `${worker.id} holds ${held} of ${name}`;
@@ -80,29 +209,52 @@ function* checkWorkers(state: SchedulerState): Generator<string> {
   if (new Set(names).size !== names.length) yield "two workers have one name";
 }
 
+function* checkTaskPlaces(state: SchedulerState, worker: WorkerRecord): Generator<string> {
+  const { id, processing, storing, results, level } = worker;
+  if (processing.size > slotsOf(worker)) yield `${id} has ${processing.size} tasks for ${slotsOf(worker)} slots`;
+  if (worker.host === undefined && processing.size + storing.size + results.size > 0) {
+    yield `${id} has tasks and no host`;
+  }
+  let bytes = 0;
+  for (const task of results) bytes += task.size;
+  if (bytes !== worker.resultBytes) yield `${id} keeps ${bytes} bytes, not ${worker.resultBytes}`;
+  for (const task of [...processing, ...storing, ...results]) {
+    if (task.worker !== worker || state.keys.get(task.key) !== task) yield `${id} has ${task.key}, which is elsewhere`;
+  }
+  const isOpen = takesTasks(worker) && processing.size < slotsOf(worker);
+  if (isOpen !== level >= 0) yield `${id} is open at level ${level}`;
+  if (level >= 0 && !state.open.levels[level]?.has(worker)) yield `${id} is not where its level is`;
+  if (takesTasks(worker) !== state.open.takers.has(worker)) yield `${id} takes tasks by one account only`;
+}
+
 function* checkReferences(state: SchedulerState): Generator<string> {
   const { targets, holders } = state.references;
   for (const [holder, keys] of targets) {
     const client = heldByClient(holder);
+    const keeper = heldByKey(holder);
+    if (keeper !== undefined && !state.keys.has(keeper)) yield `${holder} holds, and is gone`;
     if (client !== undefined && !state.clients.has(client)) yield `${holder} holds, and is gone`;
     if (keys.size === 0) yield `${holder} has an empty set of keys`;
     for (const key of keys) {
       if (!holders.get(key)?.has(holder)) yield `${holder} to ${key} has one end only`;
-      const actor = state.actors.get(key);
-      if (!actor) yield `${holder} holds ${key}, which is gone`;
-      if (actor?.state === "stopping" && !actor.next.some((event) => event.client === client)) {
+      const target = state.keys.get(key);
+      // What is in a result may not have been heard of yet.
+      const isValue = keeper !== undefined && state.keys.get(keeper)?.kind !== "actor";
+      if (!target && !isValue) yield `${holder} holds ${key}, which is gone`;
+      if (target?.kind !== "actor" || target.state !== "stopping") continue;
+      if (!target.next.some(({ by }) => by === holder)) {
         yield `${holder} holds ${key}, which stops`;
       }
     }
   }
   for (const [key, ends] of holders) {
-    for (const holder of ends) {
+    for (const holder of ends.keys()) {
       if (!holds(state.references, holder, key)) yield `${key} from ${holder} has one end only`;
     }
   }
   for (const actor of state.actors.values()) {
-    for (const { client } of actor.next) {
-      if (!holds(state.references, clientHolder(client), actor.key)) yield `${client} waits for ${actor.key} unheld`;
+    for (const { by } of actor.next) {
+      if (!holds(state.references, by, actor.key)) yield `${by} waits for ${actor.key} unheld`;
     }
   }
 }

@@ -30,6 +30,8 @@ export type {
   ClientSnapshot,
   HomeKind,
   SchedulerSnapshot,
+  TaskSnapshot,
+  TaskStatus,
   WorkerSnapshot,
 } from "../protocol/mod.ts";
 export { TokenError } from "./token.ts";

@@ -6,13 +6,13 @@
 
 import type { WorkerRecord } from "./state.ts";
 
-/** What an actor wants of its worker. */
+/** What an actor or task wants of its worker. */
 export interface Wishes {
   /** Ids, names, addresses, hosts of addresses or machines, any of which will do; empty for any worker. */
   readonly workers: readonly string[];
   /** Whether another worker will do where none of `workers` can take it now. */
   readonly allowOtherWorkers: boolean;
-  /** Amounts that it holds for its whole life. */
+  /** Amounts that an actor holds for its whole life, and a task while it runs. */
   readonly resources: ReadonlyMap<string, number>;
 }
 
@@ -36,15 +36,23 @@ const TOLERANCE = 1e-9;
 /** How many workers a reason lists. */
 const LISTED = 8;
 
-/** Chooses by fewest actors, then load, then who was not chosen for longest. */
-export function place(workers: ReadonlyMap<string, WorkerRecord>, wishes: Wishes): Placing {
+/**
+ * Chooses by fewest actors, then least data to move, then load, then who was not chosen for longest.
+ *
+ * @param there How many bytes of what the actor needs a worker has already.
+ */
+export function place(
+  workers: ReadonlyMap<string, WorkerRecord>,
+  wishes: Wishes,
+  there: (worker: WorkerRecord) => number = nothingThere,
+): Placing {
   let best: WorkerRecord | undefined;
   let bestOther: WorkerRecord | undefined;
   for (const worker of workers.values()) {
     if (!isReady(worker) || !hasFree(worker, wishes.resources)) continue;
     if (isWanted(worker, wishes.workers)) {
-      if (best === undefined || compare(worker, best) < 0) best = worker;
-    } else if (bestOther === undefined || compare(worker, bestOther) < 0) {
+      if (best === undefined || compare(worker, best, there) < 0) best = worker;
+    } else if (bestOther === undefined || compare(worker, bestOther, there) < 0) {
       bestOther = worker;
     }
   }
@@ -66,7 +74,8 @@ export function describeOffer(worker: WorkerRecord): string {
     const free = freeAmount(worker, name);
     return free === total ? `${name}: ${total}` : `${name}: ${round(free)} of ${total} free`;
   });
-  const state = worker.draining ? " (leaving)" : worker.host?.phase === "joined" ? "" : " (starting)";
+  const running = worker.paused ? " (paused: its memory is full)" : "";
+  const state = worker.draining ? " (leaving)" : worker.host?.phase === "joined" ? running : " (starting)";
   return `${worker.name}${state}${amounts.length > 0 ? ` with ${amounts.join(", ")}` : ""}`;
 }
 
@@ -84,34 +93,45 @@ export function isWanted(worker: WorkerRecord, names: readonly string[]): boolea
   return names.some((name) => name !== "" && own.includes(name));
 }
 
-/** What of a resource no actor holds. */
+/** What of a resource nobody holds. */
 export function freeAmount(worker: WorkerRecord, name: string): number {
   return (worker.resources.get(name) ?? 0) - (worker.held.get(name) ?? 0);
 }
 
-function hasFree(worker: WorkerRecord, wanted: ReadonlyMap<string, number>): boolean {
+/** Whether a worker has amounts that nobody holds. */
+export function hasFree(worker: WorkerRecord, wanted: ReadonlyMap<string, number>): boolean {
   for (const [name, amount] of wanted) {
     if (freeAmount(worker, name) + TOLERANCE < amount) return false;
   }
   return true;
 }
 
-function hasAtAll(worker: WorkerRecord, wanted: ReadonlyMap<string, number>): boolean {
+/** Whether a worker has amounts, held or not. */
+export function hasAtAll(worker: WorkerRecord, wanted: ReadonlyMap<string, number>): boolean {
   for (const [name, amount] of wanted) {
     if ((worker.resources.get(name) ?? 0) + TOLERANCE < amount) return false;
   }
   return true;
 }
 
-function compare(one: WorkerRecord, other: WorkerRecord): number {
+function nothingThere(): number {
+  return 0;
+}
+
+function compare(one: WorkerRecord, other: WorkerRecord, there: (worker: WorkerRecord) => number): number {
   return one.actors.size - other.actors.size ||
+    there(other) - there(one) ||
     Math.floor(one.lag / LAG_STEP) - Math.floor(other.lag / LAG_STEP) ||
     Math.floor(one.memory / MEMORY_STEP) - Math.floor(other.memory / MEMORY_STEP) ||
     one.chosen - other.chosen ||
     (one.id < other.id ? -1 : 1);
 }
 
-function refuse(workers: readonly WorkerRecord[], wishes: Wishes): Placing {
+/** Why nothing can be placed. */
+export function refuse(
+  workers: readonly WorkerRecord[],
+  wishes: Wishes,
+): Exclude<Placing, { kind: "placed" }> {
   const wanted = `needs ${describeWishes(wishes)}`;
   if (workers.length === 0) {
     return { kind: "none", reason: `${wanted}; no worker has joined yet: start one with deno task worker` };

@@ -7,15 +7,18 @@
  * @module
  */
 
-/** What can hold an actor: a client session, or nobody in particular where it was made `detached`. */
-export type Holder = `client:${string}` | "detached";
+/**
+ * What can hold a key: a client session; an actor, a running task or a stored result, by its own key; or nobody in
+ * particular where something was made `detached`.
+ */
+export type Holder = `client:${string}` | `key:${string}` | "detached";
 
 /** The edges, by both of their ends. */
 export interface References {
   /** Keys by holder. */
   readonly targets: Map<Holder, Set<string>>;
-  /** Holders by key. */
-  readonly holders: Map<string, Set<Holder>>;
+  /** Holders by key, each with the client session that is told of the key for it. */
+  readonly holders: Map<string, Map<Holder, string | undefined>>;
 }
 
 /** No edges. */
@@ -28,9 +31,19 @@ export function clientHolder(client: string): Holder {
   return `client:${client}`;
 }
 
+/** The holder that an actor, task or result is. */
+export function keyHolder(key: string): Holder {
+  return `key:${key}`;
+}
+
 /** The client's id where the holder is a client session. */
 export function heldByClient(holder: Holder): string | undefined {
-  return holder === "detached" ? undefined : holder.slice("client:".length);
+  return holder.startsWith("client:") ? holder.slice("client:".length) : undefined;
+}
+
+/** The key where the holder is an actor, task or result. */
+export function heldByKey(holder: Holder): string | undefined {
+  return holder.startsWith("key:") ? holder.slice("key:".length) : undefined;
 }
 
 /** Whether there is this edge. */
@@ -38,15 +51,29 @@ export function holds(references: References, holder: Holder, key: string): bool
   return references.targets.get(holder)?.has(key) ?? false;
 }
 
-/** Adds an edge. */
-export function addEdge(references: References, holder: Holder, key: string): void {
-  add(references.targets, holder, key);
-  add(references.holders, key, holder);
+/**
+ * Adds an edge.
+ *
+ * @param told The client session that is told of the key: the holder itself where it is one, else the isolate's own.
+ */
+export function addEdge(references: References, holder: Holder, key: string, told = heldByClient(holder)): void {
+  const keys = references.targets.get(holder);
+  if (keys) keys.add(key);
+  else references.targets.set(holder, new Set([key]));
+  const holders = references.holders.get(key);
+  if (holders) holders.set(holder, told ?? holders.get(holder));
+  else references.holders.set(key, new Map([[holder, told]]));
 }
 
 /** Takes an edge away. Returns whether there was one. */
 export function removeEdge(references: References, holder: Holder, key: string): boolean {
-  return remove(references.targets, holder, key) && remove(references.holders, key, holder);
+  const keys = references.targets.get(holder);
+  if (!keys?.delete(key)) return false;
+  if (keys.size === 0) references.targets.delete(holder);
+  const holders = references.holders.get(key)!;
+  holders.delete(holder);
+  if (holders.size === 0) references.holders.delete(key);
+  return true;
 }
 
 /** Takes away all edges to a key. */
@@ -56,7 +83,15 @@ export function removeEdgesTo(references: References, key: string): void {
 
 /** Who holds a key. */
 export function holdersOf(references: References, key: string): Holder[] {
-  return [...references.holders.get(key) ?? []];
+  return [...references.holders.get(key)?.keys() ?? []];
+}
+
+/** The client sessions that are told of a key, each once. */
+export function listenersOf(references: References, key: string): Iterable<string> {
+  const holders = references.holders.get(key);
+  if (holders === undefined) return NOBODY;
+  const listeners = [...holders.values()].filter((told) => told !== undefined);
+  return listeners.length > 1 ? new Set(listeners) : listeners;
 }
 
 /** What a holder holds. */
@@ -64,20 +99,9 @@ export function targetsOf(references: References, holder: Holder): string[] {
   return [...references.targets.get(holder) ?? []];
 }
 
-/** Whether a key must live. All holders are roots; where one is not, what is reachable from a root lives. */
+/** Whether anyone holds a key. Whether it must live, `liveness.ts` finds out. */
 export function isHeld(references: References, key: string): boolean {
   return references.holders.has(key);
 }
 
-function add<From, To>(edges: Map<From, Set<To>>, from: From, to: To): void {
-  const ends = edges.get(from);
-  if (ends) ends.add(to);
-  else edges.set(from, new Set([to]));
-}
-
-function remove<From, To>(edges: Map<From, Set<To>>, from: From, to: To): boolean {
-  const ends = edges.get(from);
-  if (!ends?.delete(to)) return false;
-  if (ends.size === 0) edges.delete(from);
-  return true;
-}
+const NOBODY: readonly string[] = Object.freeze([]);

@@ -16,6 +16,7 @@ import {
   ProtocolError,
   type RequestName,
   REQUESTS,
+  UnauthorizedError,
 } from "../protocol/mod.ts";
 import type { Answer } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
@@ -39,6 +40,10 @@ export function takeRequest(
         return answer(connection, request, name, { ticket: issueTicket(owner, read(name, body)) });
       case "info":
         return answer(connection, request, name, owner.snapshot());
+      case "clientTicket":
+        return answer(connection, request, name, { ticket: issueClientTicket(owner, asker) });
+      case "locate":
+        return owner.dispatch({ type: "located", asker: from, key: read(name, body).key });
       case "getActor":
         return owner.dispatch({ type: "lookedUp", asker: from, key: read(name, body).key });
       case "retireWorkers": {
@@ -57,7 +62,7 @@ export function takeRequest(
 export function sendAnswer(owner: LinkOwner, connection: Connection, instruction: Answer): void {
   const { request } = instruction.asker;
   if ("error" in instruction) return refuse(connection, request, instruction.error);
-  if (instruction.name === "retireWorkers") return answer(connection, request, instruction.name, instruction.body);
+  if (instruction.name !== "getActor") return answer(connection, request, instruction.name, instruction.body);
   const { body, ticketFor } = instruction;
   const ticket = ticketFor && owner.tickets.issue({ role: "caller", ...ticketFor });
   answer(connection, request, instruction.name, { ...body, ticket });
@@ -68,6 +73,17 @@ function issueTicket(owner: LinkOwner, { worker, host, home }: Asked<"ticket">):
     throw new ActorNotFoundError(`Cannot give a ticket for ${worker}: that host has ended`);
   }
   return owner.tickets.issue({ role: "caller", worker, host, home });
+}
+
+/** The ticket with which an isolate of a host becomes a client; its session ends with that host. */
+function issueClientTicket(owner: LinkOwner, { role, id: worker }: Omit<Asker, "request">): string {
+  const host = role === "host" ? owner.state.workers.get(worker)?.host?.incarnation : undefined;
+  if (host === undefined) {
+    throw new UnauthorizedError(
+      "Cannot give a ticket for a client: only the host of a worker that runs may ask for one",
+    );
+  }
+  return owner.tickets.issue({ role: "client", worker, host, home: "" });
 }
 
 function read<N extends RequestName>(name: N, body: Uint8Array): Asked<N> {

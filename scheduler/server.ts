@@ -186,7 +186,7 @@ export class SchedulerServer implements LinkOwner {
     switch (`${hello.role} by ${claims?.role ?? "token"}`) {
       case "client by token":
       case "client by client":
-        return this.#greetClient(connection, hello, version);
+        return this.#greetClient(connection, hello, version, claims);
       case "worker by token":
         return this.#greetWorker(connection, hello, version);
       case "host by host":
@@ -197,17 +197,27 @@ export class SchedulerServer implements LinkOwner {
     }
   }
 
-  #greetClient(connection: Connection, hello: MessageOf<"hello">, version: number): Link {
+  #greetClient(
+    connection: Connection,
+    hello: MessageOf<"hello">,
+    version: number,
+    claims: TicketClaims | undefined,
+  ): Link | undefined {
     const { session } = hello;
     if (!/^[0-9a-f]{32}$/.test(session)) {
       throw new ProtocolError("Cannot read hello.session: expected 128 bits in hexadecimal");
     }
     const body = decodeBody(clientHello, hello.body, "hello");
+    const isolateOf = claims?.host ? { worker: claims.worker, host: claims.host } : undefined;
+    if (isolateOf && this.state.workers.get(isolateOf.worker)?.host?.incarnation !== isolateOf.host) {
+      connection.close(CloseCode.forbidden, "The host of this isolate was declared ended");
+      return undefined;
+    }
     const known = this.state.sessions.get(session);
     const link = new ClientLink(this, connection, known ?? `client-${randomHex(8, this.#random)}`);
     this.#clients.get(link.id)?.replace();
     this.#clients.set(link.id, link);
-    link.join(body, session, version);
+    link.join(body, session, version, isolateOf);
     return link;
   }
 
@@ -259,6 +269,14 @@ export class SchedulerServer implements LinkOwner {
         return this.#hosts.get(instruction.worker)?.sendCreate(instruction);
       case "sendDestroy":
         return this.#hosts.get(instruction.worker)?.sendDestroy(instruction);
+      case "sendCompute":
+        return this.#hosts.get(instruction.worker)?.sendCompute(instruction);
+      case "sendCancelCompute":
+        return this.#hosts.get(instruction.worker)?.sendCancelCompute(instruction);
+      case "sendStore":
+        return this.#hosts.get(instruction.worker)?.sendStore(instruction);
+      case "sendForget":
+        return this.#hosts.get(instruction.worker)?.sendForget(instruction);
       case "sendDrain":
         return this.#workers.get(instruction.worker)?.sendDrain(instruction.timeout);
       case "closeWorker":

@@ -4,9 +4,16 @@
  * @module
  */
 
-import { type ActorSnapshot, type SchedulerSnapshot, TROUPE_VERSION, type WorkerSnapshot } from "../protocol/mod.ts";
+import {
+  type ActorSnapshot,
+  type SchedulerSnapshot,
+  type TaskSnapshot,
+  TROUPE_VERSION,
+  type WorkerSnapshot,
+} from "../protocol/mod.ts";
 import { clientHolder, heldByClient, holdersOf, targetsOf } from "./references.ts";
 import type { ActorRecord, SchedulerState, Versions, WorkerRecord } from "./state.ts";
+import { missingKeys } from "./task_record.ts";
 
 /** What the shell knows and the core does not. */
 export interface SnapshotContext {
@@ -42,8 +49,41 @@ export function takeSnapshot(state: SchedulerState, context: SnapshotContext): S
       keys: targetsOf(state.references, clientHolder(id)).length,
       versions: versionsOf(versions),
     })),
-    waiting: state.waiting.map((actor) => snapshotActor(state, actor)),
+    waiting: [...state.waiting, ...blockedActors(state)].map((actor) => snapshotActor(state, actor)),
+    tasks: countTasks(state),
   };
+}
+
+/** Takes a picture of one task, of scattered data or of the result of a call; `undefined` where there is none. */
+export function snapshotTask(state: SchedulerState, key: string): TaskSnapshot | undefined {
+  const task = state.keys.get(key);
+  if (task === undefined || task.kind === "actor") return undefined;
+  return {
+    key,
+    kind: task.kind,
+    name: task.target?.name ?? "",
+    state: task.state as TaskSnapshot["state"],
+    worker: task.worker?.id,
+    reason: state.queues.get(task.wishText)?.refusal?.reason,
+    size: task.size,
+    clients: clientsOf(state, key),
+    dependencies: task.dependencies.map(({ key }) => key),
+    waitsFor: task.state === "blocked" ? missingKeys(task) : [],
+    story: state.story.tell(key).map(({ at, from, to, cause }) => ({ at, from, to, cause })),
+  };
+}
+
+function countTasks({ counts }: SchedulerState): SchedulerSnapshot["tasks"] {
+  const { gone: _gone, ...stored } = counts;
+  return stored;
+}
+
+function blockedActors({ actors }: SchedulerState): ActorRecord[] {
+  return [...actors.values()].filter(({ state }) => state === "blocked");
+}
+
+function clientsOf(state: SchedulerState, key: string): string[] {
+  return holdersOf(state.references, key).map(heldByClient).filter((client) => client !== undefined);
 }
 
 /** Takes a picture of one actor. */
@@ -52,10 +92,12 @@ export function snapshotActor(state: SchedulerState, actor: ActorRecord): ActorS
     key: actor.key,
     class: actor.target.name,
     home: actor.homeKind,
-    status: actor.state === "waiting" || actor.state === "gone" ? "no-worker" : actor.state,
+    status: actor.state === "starting" || actor.state === "running" || actor.state === "stopping"
+      ? actor.state
+      : "no-worker",
     worker: actor.worker,
-    reason: actor.refusal?.reason,
-    clients: holdersOf(state.references, actor.key).map(heldByClient).filter((client) => client !== undefined),
+    reason: actor.state === "blocked" ? `waits for ${missingKeys(actor).join(", ")}` : actor.refusal?.reason,
+    clients: clientsOf(state, actor.key),
   };
 }
 
@@ -77,6 +119,11 @@ function snapshotWorker(state: SchedulerState, worker: WorkerRecord, at: number)
     heartbeatAge: Math.max(0, Math.round(at - worker.heartbeatAt)),
     classes: (host?.classes ?? []).map((counters) => ({ ...counters })),
     actors: [...worker.actors].map((key) => snapshotActor(state, state.actors.get(key)!)),
+    threads: worker.threads,
+    paused: worker.paused,
+    processing: worker.processing.size,
+    results: worker.results.size,
+    resultBytes: worker.resultBytes,
     versions: versionsOf(worker.versions),
   };
 }

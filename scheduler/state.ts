@@ -14,10 +14,14 @@ import type {
   SubmittedTarget,
 } from "../protocol/mod.ts";
 import type { ActorState } from "./actor_states.ts";
-import type { EventOf } from "./events.ts";
 import type { Placing, Wishes } from "./placement.ts";
+import { createOpenWorkers, type OpenWorkers } from "./open_workers.ts";
 import { createReferences, type References } from "./references.ts";
+import type { Submission } from "./admission.ts";
 import { Story } from "./story.ts";
+import type { KeyRecord, Lookup, Recipe, TaskRecord } from "./task_record.ts";
+import type { TaskQueue } from "./task_queue.ts";
+import type { TaskState } from "./task_states.ts";
 
 /** Versions that a peer named in its hello. */
 export interface Versions {
@@ -55,14 +59,30 @@ export interface WorkerRecord {
   readonly pid: number;
   /** What it offers. */
   readonly resources: ReadonlyMap<string, number>;
-  /** What of it its actors hold. */
+  /** What of it its actors, and the tasks that it runs, hold. */
   readonly held: Map<string, number>;
   /** Memory limit of its host in bytes; 0 for none. */
   readonly memoryLimit: number;
+  /** How many sync tasks it runs at once. */
+  readonly threads: number;
   /** Versions that it named. */
   readonly versions: Versions;
   /** Keys of the actors that were placed here and are not gone. */
   readonly actors: Set<string>;
+  /** The tasks that it was told to run, and has not finished. */
+  readonly processing: Set<TaskRecord>;
+  /** The values that it was told to store, and has not stored. */
+  readonly storing: Set<TaskRecord>;
+  /** The values that it keeps. */
+  readonly results: Set<TaskRecord>;
+  /** Bytes of the values that it keeps. */
+  resultBytes: number;
+  /** Ids of the client sessions of its isolates. */
+  readonly sessions: Set<string>;
+  /** Whether its memory is so full that it gets no new tasks. */
+  paused: boolean;
+  /** Its place among the workers that take tasks; -1 where it takes none. */
+  level: number;
   /** The host that runs, or is about to. */
   host: HostRecord | undefined;
   /** Whether it is leaving: then nothing is placed here. */
@@ -93,6 +113,20 @@ export interface ClientRecord {
   readonly missed: Map<string, StatusBody>;
   /** Homes for which this session was given a ticket, by incarnation of their host. */
   readonly ticketed: Map<string, Set<string>>;
+  /** The host of which this is an isolate: then it is gone with it, and holds for actors and tasks there. */
+  readonly isolateOf: IsolateOrigin | undefined;
+  /** External keys that it promised and has not fulfilled. */
+  readonly promised: Set<string>;
+  /** Data that it scattered, and holds itself until it says for whom. */
+  readonly scattered: Set<string>;
+}
+
+/** The host that an isolate belongs to. */
+export interface IsolateOrigin {
+  /** Worker id. */
+  readonly worker: string;
+  /** Incarnation of the host. */
+  readonly host: string;
 }
 
 /** Who asked something that is answered later. */
@@ -105,18 +139,10 @@ export interface Asker {
   readonly request: number;
 }
 
-/** What a host needs to create an actor; kept until it runs. */
-export interface Creation {
-  /** The bytes of the client's submit body. */
-  readonly submitted: Uint8Array;
-  /** The bytes of the arguments. */
-  readonly args: Uint8Array;
-  /** Keys of the actors and futures among the arguments. */
-  readonly refs: readonly string[];
-}
-
 /** An actor, from its submission until it is gone. */
 export interface ActorRecord {
+  /** Tells it from what else has a key. */
+  readonly kind: "actor";
   /** The cluster-wide name. */
   readonly key: string;
   /** Its class or factory. */
@@ -144,15 +170,23 @@ export interface ActorRecord {
   /** 64 random bits of this instance; from `starting` on. */
   incarnation: string | undefined;
   /** What its host needs; until it runs. */
-  creation: Creation | undefined;
+  creation: Recipe | undefined;
+  /** What its arguments need, each once; until it runs. */
+  dependencies: KeyRecord[];
+  /** How many of them are not there; while `blocked`. */
+  missing: number;
+  /** Who needs it to run or start, and has not finished. */
+  readonly waiters: Set<KeyRecord>;
   /** Kind of its home; once it ran. */
   homeKind: HomeKind | undefined;
   /** What handles carry; once it ran. */
   reference: ActorReference | undefined;
+  /** The bytes of a handle, as a value; once somebody needed them. */
+  handle: Uint8Array | undefined;
   /** Who looked it up before it ran. */
-  readonly lookups: Asker[];
+  readonly lookups: Lookup[];
   /** While `stopping`: submissions of the same key, which wait for its end. */
-  readonly next: EventOf<"submitted">[];
+  readonly next: Submission[];
 }
 
 /** A retirement that is answered when its last worker has left. */
@@ -173,12 +207,30 @@ export interface SchedulerState {
   readonly clients: Map<string, ClientRecord>;
   /** Ids of clients by their secret session. */
   readonly sessions: Map<string, string>;
-  /** Actors by key. */
+  /** All that a key names. */
+  readonly keys: Map<string, KeyRecord>;
+  /** The actors among them. */
   readonly actors: Map<string, ActorRecord>;
   /** Actors without a worker, in the order in which they are tried. */
   readonly waiting: ActorRecord[];
+  /** Tasks that wait for a worker, by what they want of it. */
+  readonly queues: Map<string, TaskQueue>;
+  /** Values that wait for a worker that stores them. */
+  readonly unstored: Set<TaskRecord>;
+  /** Workers that take tasks. */
+  readonly open: OpenWorkers;
+  /** How many values there are in each state. */
+  readonly counts: Record<TaskState, number>;
+  /** Counts how often a worker came to take more than before. */
+  capacity: number;
+  /** Counts changes of what workers there are. */
+  membership: number;
   /** Who holds what. */
   readonly references: References;
+  /** What those who ask wait for, by asker. */
+  readonly asking: Map<string, Set<KeyRecord>>;
+  /** Isolates that asked for keys which nobody has told of yet. */
+  readonly expected: Map<string, Asker[]>;
   /** Retirements that are not answered yet. */
   readonly retirements: Set<Retirement>;
   /** What happened last. */
@@ -205,9 +257,18 @@ export function createState(options: StateOptions): SchedulerState {
     workers: new Map(),
     clients: new Map(),
     sessions: new Map(),
+    keys: new Map(),
     actors: new Map(),
     waiting: [],
+    queues: new Map(),
+    unstored: new Set(),
+    open: createOpenWorkers(),
+    counts: { blocked: 0, waiting: 0, processing: 0, memory: 0, released: 0, erred: 0, gone: 0 },
+    capacity: 0,
+    membership: 0,
     references: createReferences(),
+    asking: new Map(),
+    expected: new Map(),
     retirements: new Set(),
     story: new Story(options.storyLength ?? 10_000),
     random: options.random,
@@ -216,13 +277,19 @@ export function createState(options: StateOptions): SchedulerState {
   };
 }
 
-/** Wishes as text: equal ones have equal texts. */
+/** Nothing in particular. */
+export const NO_WISHES: Wishes = { workers: [], allowOtherWorkers: false, resources: new Map() };
+
+/** Wishes as text: equal ones have equal texts, and an empty one means any worker. */
 export function wishTextOf({ workers, allowOtherWorkers, resources }: Wishes): string {
+  if (workers.length === 0 && resources.size === 0) return "";
   return JSON.stringify([workers, allowOtherWorkers, [...resources]]);
 }
 
-/** What a submission says of placement. */
-export function wishesOf(body: SubmitBody): Wishes {
-  const resources = new Map(Object.entries(body.resources ?? {}).filter(([, amount]) => amount > 0));
-  return { workers: body.workers ?? [], allowOtherWorkers: body.allowOtherWorkers ?? false, resources };
+/** What a submission or a scattered value says of placement. */
+export function wishesOf(body: Pick<SubmitBody, "workers" | "allowOtherWorkers"> & Partial<SubmitBody>): Wishes {
+  const { workers, allowOtherWorkers, resources: wanted } = body;
+  if (workers === undefined && wanted === undefined) return NO_WISHES;
+  const resources = new Map(Object.entries(wanted ?? {}).filter(([, amount]) => amount > 0));
+  return { workers: workers ?? [], allowOtherWorkers: allowOtherWorkers ?? false, resources };
 }

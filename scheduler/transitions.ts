@@ -13,6 +13,7 @@ import {
   onDrainOver,
   onGraceOver,
   onHeld,
+  onLocated,
   onLookedUp,
   onReleased,
   onRetired,
@@ -20,8 +21,13 @@ import {
 } from "./client_events.ts";
 import type { EventOf, EventType, SchedulerEvent } from "./events.ts";
 import type { Instruction } from "./instructions.ts";
+import { sweep } from "./liveness.ts";
 import type { SchedulerState } from "./state.ts";
-import type { Turn } from "./turn.ts";
+import { onFulfilled, onPromised, onScattered } from "./task_admission.ts";
+import { onAgain, onComputed, onComputeFailed, onStored } from "./task_events.ts";
+import { placeTasks } from "./task_placement.ts";
+import { meetExpectations, onExpectedOver } from "./expected.ts";
+import { createTurn, type Turn } from "./turn.ts";
 import {
   onHeartbeat,
   onHostAnnounced,
@@ -48,14 +54,21 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
   clientJoined: onClientJoined,
   clientLeft: onClientLeft,
   submitted: onSubmitted,
+  scattered: onScattered,
+  promised: onPromised,
+  fulfilled: onFulfilled,
   held: onHeld,
   released: onReleased,
   cancelled: onCancelled,
   lookedUp: onLookedUp,
+  located: onLocated,
   retired: onRetired,
   created: onCreated,
   createFailed: onCreateFailed,
   ended: onEnded,
+  computed: onComputed,
+  computeFailed: onComputeFailed,
+  stored: onStored,
   timerFired: onTimerFired,
 };
 
@@ -65,10 +78,18 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
  * An event about something that is not there (any more) does nothing: links and timers may be late.
  */
 export function handleEvent(state: SchedulerState, event: SchedulerEvent): Instruction[] {
-  const turn: Turn = { state, at: event.at, event: event.type, instructions: [], placesChanged: false };
+  const turn = createTurn(state, event.at, event.type);
   (HANDLERS[event.type] as (turn: Turn, event: SchedulerEvent) => void)(turn, event);
+  if (state.expected.size > 0) meetExpectations(turn, onLocated);
+  if (turn.suspects.size > 0) sweep(turn);
+  // Before anything is computed under one of these keys again.
+  for (const [worker, keys] of turn.forgotten) turn.instructions.push({ type: "sendForget", worker, keys });
   // Placing may fail nothing and free nothing, so one round is enough.
-  if (turn.placesChanged) placeWaiting(turn);
+  if (turn.placesChanged) {
+    state.capacity++;
+    placeWaiting(turn);
+  }
+  if (turn.tasksReady || turn.placesChanged) placeTasks(turn);
   return turn.instructions;
 }
 
@@ -77,6 +98,8 @@ const TIMERS: readonly (readonly [string, (turn: Turn, subject: string) => void]
   ["grace ", onGraceOver],
   ["host end ", onHostEndUnexplained],
   ["drain ", onDrainOver],
+  ["again ", onAgain],
+  ["expected ", onExpectedOver],
 ];
 
 function onTimerFired(turn: Turn, { timer }: EventOf<"timerFired">): void {

@@ -6,8 +6,9 @@
 
 import { type ActorReference, encodeError, type StatusBody, type TroupeError } from "../protocol/mod.ts";
 import type { Instruction, TicketTarget } from "./instructions.ts";
-import { heldByClient, holdersOf } from "./references.ts";
+import { listenersOf } from "./references.ts";
 import type { ActorRecord, Asker, ClientRecord, SchedulerState } from "./state.ts";
+import type { KeyRecord } from "./task_record.ts";
 
 /** One event on its way through the core. */
 export interface Turn {
@@ -21,6 +22,26 @@ export interface Turn {
   readonly instructions: Instruction[];
   /** Whether waiting actors may find a worker now, or must hear another reason. */
   placesChanged: boolean;
+  /** Whether waiting tasks and values may find a worker now. */
+  tasksReady: boolean;
+  /** What may have lost the last that kept it. */
+  readonly suspects: Set<KeyRecord>;
+  /** Values that hosts need not keep any more, by worker. */
+  readonly forgotten: Map<string, string[]>;
+}
+
+/** A turn that has not done anything. */
+export function createTurn(state: SchedulerState, at: number, event: string): Turn {
+  return {
+    state,
+    at,
+    event,
+    instructions: [],
+    placesChanged: false,
+    tasksReady: false,
+    suspects: new Set(),
+    forgotten: new Map(),
+  };
 }
 
 /** A status with what belongs to it. */
@@ -30,6 +51,10 @@ export function statusOf(status: StatusBody["status"], more: Partial<StatusBody>
     reason: undefined,
     actor: undefined,
     ticket: undefined,
+    value: undefined,
+    refs: undefined,
+    size: undefined,
+    holders: undefined,
     error: undefined,
     executed: undefined,
     worker: undefined,
@@ -42,12 +67,9 @@ export function failureOf(error: TroupeError): StatusBody {
   return statusOf("error", { error: encodeError(error), executed: error.executed });
 }
 
-/** Tells every client that holds the actor. */
-export function tellHolders(turn: Turn, actor: ActorRecord, body: StatusBody): void {
-  for (const holder of holdersOf(turn.state.references, actor.key)) {
-    const client = heldByClient(holder);
-    if (client !== undefined) tellClient(turn, client, actor.key, body);
-  }
+/** Tells every client that holds a key, and the isolates in which it is held. */
+export function tellHolders(turn: Turn, { key }: KeyRecord, body: StatusBody): void {
+  for (const client of listenersOf(turn.state.references, key)) tellClient(turn, client, key, body);
 }
 
 /** Tells one client, now or when it comes back. */
@@ -70,31 +92,12 @@ export function tellPresent(turn: Turn, client: string, actor: ActorRecord): voi
   if (actor.state === "running") tellClient(turn, client, key, statusOf("finished", { actor: reference }));
 }
 
-/** Answers all who looked an actor up: with `error`, or with the actor, which runs. */
-export function answerLookups(turn: Turn, actor: ActorRecord, error?: Error): void {
-  for (const asker of actor.lookups.splice(0)) {
-    if (error) turn.instructions.push({ type: "answer", asker, name: "getActor", error });
-    else answerLookup(turn, asker, actor.reference!);
-  }
-}
-
 /** Answers one who looked up an actor that runs. */
 export function answerLookup(turn: Turn, asker: Asker, reference: ActorReference): void {
   const client = asker.role === "client" ? turn.state.clients.get(asker.id) : undefined;
   const ticketFor = client && newTicket(client, reference);
   const body = { actor: reference, ticket: undefined };
   turn.instructions.push({ type: "answer", asker, name: "getActor", body, ...ticketFor && { ticketFor } });
-}
-
-/** Forgets the questions of one whose connection ended: nobody hears the answers. */
-export function forgetAsker(turn: Turn, role: Asker["role"], id: string): void {
-  const isIts = (asker: Asker) => asker.role === role && asker.id === id;
-  for (const { lookups } of turn.state.actors.values()) {
-    if (lookups.some(isIts)) lookups.splice(0, lookups.length, ...lookups.filter((asker) => !isIts(asker)));
-  }
-  for (const retirement of turn.state.retirements) {
-    if (isIts(retirement.asker)) turn.state.retirements.delete(retirement);
-  }
 }
 
 /** The home that a client needs a ticket for, unless it was given one. What has no address nobody can dial. */

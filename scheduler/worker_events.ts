@@ -5,13 +5,22 @@
  */
 
 import { CloseCode } from "../protocol/mod.ts";
+import { removeClient } from "./client_events.ts";
 import { lose } from "./endings.ts";
 import type { EventOf } from "./events.ts";
 import type { HostRecord, WorkerRecord } from "./state.ts";
-import { forgetAsker, type Turn } from "./turn.ts";
+import { forgetExpectations } from "./expected.ts";
+import { forgetAsker } from "./lookups.ts";
+import { removeOpen } from "./open_workers.ts";
+import { interrupt, loseResults } from "./task_endings.ts";
+import { refreshWorker } from "./task_moves.ts";
+import type { Turn } from "./turn.ts";
 
 /** How long the reason why a host ended is waited for after its link closed, in milliseconds. */
 export const HOST_END_WAIT = 300;
+
+/** Above this share of its memory limit a worker gets no new tasks. */
+export const PAUSE_SHARE = 0.6;
 
 /** A nanny said hello: the worker takes actors as soon as its host joins. */
 export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"workerJoined">): void {
@@ -26,8 +35,16 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     resources: new Map(Object.entries(hello.resources)),
     held: new Map(),
     memoryLimit: hello.memoryLimit,
+    threads: Math.max(1, hello.threads),
     versions: { troupe: hello.troupe, runtime: hello.runtime },
     actors: new Set(),
+    processing: new Set(),
+    storing: new Set(),
+    results: new Set(),
+    resultBytes: 0,
+    sessions: new Set(),
+    paused: false,
+    level: -1,
     host: undefined,
     draining: false,
     memory: 0,
@@ -35,7 +52,7 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     heartbeatAt: turn.at,
     chosen: 0,
   });
-  turn.placesChanged = true;
+  workersChanged(turn);
   noteWorker(turn, id, "", "here");
 }
 
@@ -47,6 +64,7 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
   const why = worker.draining ? "drained" : reason;
   if (worker.host) endHost(turn, worker, worker.host, why);
   workers.delete(id);
+  removeOpen(turn.state.open, worker);
   turn.instructions.push({ type: "clearTimer", timer: `drain ${id}` });
   for (const retirement of retirements) {
     if (!retirement.pending.delete(id) || retirement.pending.size > 0) continue;
@@ -54,7 +72,7 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
     const { asker, workers } = retirement;
     turn.instructions.push({ type: "answer", asker, name: "retireWorkers", body: { workers: [...workers] } });
   }
-  turn.placesChanged = true;
+  workersChanged(turn);
   noteWorker(turn, id, worker.draining ? "draining" : "here", `gone (${why})`);
 }
 
@@ -63,7 +81,7 @@ export function onWorkerDraining(turn: Turn, { worker: id }: EventOf<"workerDrai
   const worker = turn.state.workers.get(id);
   if (!worker || worker.draining) return;
   worker.draining = true;
-  turn.placesChanged = true;
+  workersChanged(turn, worker);
   noteWorker(turn, id, "here", "draining");
 }
 
@@ -77,14 +95,16 @@ export function onHostAnnounced(turn: Turn, { worker: id, incarnation }: EventOf
   if (before) endHost(turn, worker, before, "host-exit");
   worker.host = { incarnation, phase: "announced", pid: 0, address: "", isolates: 0, classes: [] };
   worker.memory = worker.lag = 0;
+  workersChanged(turn, worker);
   noteWorker(turn, id, "", `host ${incarnation} announced`);
 }
 
 /** A host said hello. Only the one that its nanny announced may. */
 export function onHostJoined(turn: Turn, event: EventOf<"hostJoined">): void {
   const { worker: id, incarnation, pid, address } = event;
-  const host = turn.state.workers.get(id)?.host;
-  if (host?.incarnation !== incarnation || host.phase !== "announced") {
+  const worker = turn.state.workers.get(id);
+  const host = worker?.host;
+  if (!worker || host?.incarnation !== incarnation || host.phase !== "announced") {
     const reason = "This host was not announced, or was declared ended";
     turn.instructions.push({ type: "closeHost", worker: id, incarnation, code: CloseCode.forbidden, reason });
     return;
@@ -92,17 +112,18 @@ export function onHostJoined(turn: Turn, event: EventOf<"hostJoined">): void {
   host.phase = "joined";
   host.pid = pid;
   host.address = address;
-  turn.placesChanged = true;
+  workersChanged(turn, worker);
   noteWorker(turn, id, "", `host ${incarnation} joined`);
 }
 
 /** A host's link ended: its nanny has a moment to say why. */
 export function onHostLinkClosed(turn: Turn, { worker: id, incarnation }: EventOf<"hostLinkClosed">): void {
-  const host = turn.state.workers.get(id)?.host;
-  if (host?.incarnation !== incarnation || host.phase !== "joined") return;
+  const worker = turn.state.workers.get(id);
+  const host = worker?.host;
+  if (!worker || host?.incarnation !== incarnation || host.phase !== "joined") return;
   host.phase = "unlinked";
   turn.instructions.push({ type: "setTimer", timer: `host end ${id}`, delay: HOST_END_WAIT });
-  turn.placesChanged = true;
+  workersChanged(turn, worker);
 }
 
 /** A nanny says that a host ended. */
@@ -126,6 +147,11 @@ export function onHeartbeat(turn: Turn, { worker: id, body }: EventOf<"heartbeat
   if (worker.host?.incarnation !== body.host) return;
   worker.memory = body.memory;
   worker.lag = body.lag;
+  const isPaused = worker.memoryLimit > 0 && body.memory > worker.memoryLimit * PAUSE_SHARE;
+  if (isPaused === worker.paused) return;
+  worker.paused = isPaused;
+  refreshWorker(turn, worker);
+  noteWorker(turn, id, isPaused ? "running" : "paused", isPaused ? "paused" : "running");
 }
 
 /** A host's counters. */
@@ -141,16 +167,40 @@ function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reason: str
   const { incarnation } = host;
   worker.host = undefined;
   worker.memory = worker.lag = 0;
+  worker.paused = false;
   forgetAsker(turn, "host", worker.id);
+  forgetExpectations(turn, "host", worker.id);
   instructions.push({ type: "clearTimer", timer: `host end ${worker.id}` });
   instructions.push({ type: "closeHost", worker: worker.id, incarnation, code: CloseCode.gone, reason });
   for (const key of [...worker.actors]) {
     const actor = state.actors.get(key);
     if (actor?.host === incarnation) lose(turn, actor, reason);
   }
+  for (const client of [...worker.sessions]) removeClient(turn, state.clients.get(client)!);
+  endTasks(turn, worker, reason);
   for (const client of state.clients.values()) client.ticketed.delete(incarnation);
-  turn.placesChanged = true;
+  workersChanged(turn, worker);
   noteWorker(turn, worker.id, `host ${incarnation}`, reason);
+}
+
+/** What the host kept is lost, and what it ran may run elsewhere. */
+function endTasks(turn: Turn, worker: WorkerRecord, reason: string): void {
+  const lost = [...worker.results];
+  const interrupted = [...worker.processing, ...worker.storing];
+  worker.results.clear();
+  worker.resultBytes = 0;
+  for (const task of lost) task.worker = task.host = undefined;
+  loseResults(turn, lost, worker, reason);
+  for (const task of interrupted) if (task.worker === worker) interrupt(turn, task, worker, reason);
+}
+
+/** There are others than before, or they fit for something else. */
+function workersChanged(turn: Turn, worker?: WorkerRecord): void {
+  turn.state.membership++;
+  turn.state.capacity++;
+  turn.placesChanged = true;
+  turn.tasksReady = true;
+  if (worker && turn.state.workers.has(worker.id)) refreshWorker(turn, worker);
 }
 
 function noteWorker(turn: Turn, id: string, from: string, to: string): void {

@@ -49,7 +49,7 @@ describe("a client's link", () => {
     assertEquals([claims.role, claims.worker, claims.host, claims.home], ["caller", body.actor!.worker, "a-1", "main"]);
     const verifier = new TicketVerifier(scheduler.server.tickets.publicKey, Date.now);
     assert(verifier.redeem(body.ticket!));
-    client.send({ op: "release", keys: ["Counter-1"] });
+    client.send({ op: "release", keys: ["Counter-1"], holder: undefined });
     const { incarnation } = await host.next("destroy");
     host.send({ op: "ended", key: "Counter-1", incarnation, reason: "released" });
     await settle();

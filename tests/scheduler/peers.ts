@@ -127,7 +127,7 @@ export class Peer {
   /** Submits an actor. */
   submit(key: string, more: Partial<SubmitBody> = {}): void {
     const body = encodeBody(submission(more));
-    this.send({ op: "submit", key, body, args: new Uint8Array([1, 2, 3]), refs: [] });
+    this.send({ op: "submit", key, body, args: new Uint8Array([1, 2, 3]), refs: [], holder: undefined });
   }
 
   /** Ends the connection in order. */

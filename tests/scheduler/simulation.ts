@@ -69,6 +69,7 @@ export function submission(more: Partial<SubmitBody> = {}): SubmitBody {
     retries: undefined,
     timeout: undefined,
     detached: undefined,
+    pure: undefined,
     ...more,
   };
 }

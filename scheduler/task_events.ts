@@ -1,0 +1,136 @@
+/**
+ * What hosts say of tasks and values. A host may only speak of what it was told to run or store: the rest has been
+ * settled already.
+ *
+ * @module
+ */
+
+import { DependencyLostError, SMALL_RESULT } from "../protocol/mod.ts";
+import { begin, dropRecipe, settleWaiters, unlink } from "./dependencies.ts";
+import type { EventOf } from "./events.ts";
+import { holdAll } from "./holding.ts";
+import { answerLookups } from "./lookups.ts";
+import { finishedStatus } from "./task_admission.ts";
+import { clearTimers, dropHeld, failTask, loseResults } from "./task_endings.ts";
+import { forgetAt, keepAt, moveTask, sendForget, vacateTask } from "./task_moves.ts";
+import type { TaskRecord } from "./task_record.ts";
+import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
+
+/** After so many tries to fetch it, what may be computed again is. */
+const TRIES_BEFORE_RERUN = 3;
+/** After so many tries to fetch it, longer than it takes to notice that a worker fell silent, it is given up. */
+const TRIES = 9;
+/** Milliseconds before the first other try; each further one waits twice as long. */
+const FIRST_DELAY = 100;
+const LONGEST_DELAY = 5_000;
+
+/** A host ran a task, and keeps the result. */
+export function onComputed(turn: Turn, event: EventOf<"computed">): void {
+  const { key, size, value, refs } = event;
+  const task = findTask(turn, event, "task");
+  if (!task || task.run !== event.run) return refuse(turn, event);
+  const worker = task.worker!;
+  vacateTask(turn, task);
+  keepAt(worker, task, size);
+  task.value = size <= SMALL_RESULT ? value : undefined;
+  task.valueRefs = refs;
+  holdAll(turn.state, key, refs, true);
+  keepValue(turn, task, worker.name);
+}
+
+/** A task failed, or could not start. */
+export function onComputeFailed(turn: Turn, event: EventOf<"computeFailed">): void {
+  const { key, run, executed, error, missing } = event;
+  const task = findTask(turn, event, "task");
+  if (!task || task.run !== run) return;
+  vacateTask(turn, task);
+  sendForget(turn, event.worker, key);
+  dropHeld(turn, key);
+  if (missing.length > 0) return tryAgain(turn, task, missing);
+  if (task.retries > 0) {
+    task.retries--;
+    return begin(turn, task, `${task.retries} retries left`);
+  }
+  failTask(turn, task, statusOf("error", { error, executed }));
+}
+
+/** A host keeps a value that it was told to. */
+export function onStored(turn: Turn, event: EventOf<"stored">): void {
+  const data = findTask(turn, event, "data") ?? findTask(turn, event, "external");
+  if (!data) return refuse(turn, event);
+  const worker = data.worker!;
+  vacateTask(turn, data);
+  keepAt(worker, data, event.size);
+  // The result of a call can be put on another worker where this one is lost; what was scattered is there only.
+  if (data.kind === "data") data.value = undefined;
+  keepValue(turn, data, worker.name);
+}
+
+/** A task may be tried again whose dependencies could not be fetched. */
+export function onAgain(turn: Turn, key: string): void {
+  const task = turn.state.keys.get(key);
+  if (!task || task.kind === "actor" || task.missing !== Infinity) return;
+  begin(turn, task);
+}
+
+/** A value is there: all who wait for it go on, and what it needed is not needed any more. */
+export function keepValue(turn: Turn, task: TaskRecord, where: string): void {
+  clearTimers(turn, task);
+  moveTask(turn, task, "memory", where);
+  if (task.dependencies.length > 0 || task.run > 0) {
+    // What the function held while it ran, except what is in its result.
+    dropHeld(turn, task.key, task.valueRefs);
+    unlink(turn, task);
+  }
+  if (!task.pure) dropRecipe(turn, task);
+  tellHolders(turn, task, finishedStatus(task));
+  if (task.lookups.length > 0) answerLookups(turn, task);
+  settleWaiters(turn, task);
+  if (task.waiters.size === 0) turn.suspects.add(task);
+}
+
+function tryAgain(turn: Turn, task: TaskRecord, missing: readonly string[]): void {
+  task.misses++;
+  // What is not there by the scheduler's own knowledge is on its way already.
+  const unreachable = task.dependencies.filter((dependency): dependency is TaskRecord =>
+    dependency.kind !== "actor" && dependency.state === "memory" && missing.includes(dependency.key)
+  );
+  if (unreachable.length === 0) return begin(turn, task, "missing dependencies");
+  const names = unreachable.map(({ key }) => key).join(", ");
+  if (task.misses >= TRIES) {
+    const message = `Cannot compute ${task.key}: no worker could fetch ${names} in ${TRIES} tries`;
+    return failTask(turn, task, failureOf(new DependencyLostError(message, { executed: "no" })));
+  }
+  moveTask(turn, task, "blocked", `could not fetch ${names}`);
+  task.missing = Infinity;
+  const delay = Math.min(FIRST_DELAY * 2 ** (task.misses - 1), LONGEST_DELAY);
+  turn.instructions.push({ type: "setTimer", timer: `again ${task.key}`, delay });
+  if (task.misses < TRIES_BEFORE_RERUN) return;
+  for (const dependency of unreachable) {
+    const { worker } = dependency;
+    if (dependency.recipe === undefined || !worker) continue;
+    forgetAt(turn, dependency);
+    loseResults(turn, [dependency], worker, "unreachable");
+  }
+}
+
+/** The record of what this very host was told to run or store. */
+function findTask(
+  turn: Turn,
+  { worker, host, key }: { readonly worker: string; readonly host: string; readonly key: string },
+  kind: TaskRecord["kind"],
+): TaskRecord | undefined {
+  const task = turn.state.keys.get(key);
+  if (task?.kind !== kind || task.state !== "processing") return undefined;
+  return task.worker?.id === worker && task.host === host ? task : undefined;
+}
+
+/** A host keeps what nobody wants any more, unless it is about to make it anew. */
+function refuse(
+  turn: Turn,
+  { worker, host, key }: { readonly worker: string; readonly host: string; readonly key: string },
+): void {
+  const task = turn.state.keys.get(key);
+  if (task && task.kind !== "actor" && task.worker?.id === worker && task.host === host) return;
+  if (turn.state.workers.get(worker)?.host?.incarnation === host) sendForget(turn, worker, key);
+}

@@ -1,0 +1,142 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import {
+  decodeBody,
+  decodeError,
+  dependenciesBody,
+  encodeBody,
+  type MessageOf,
+  REQUESTS,
+  UnauthorizedError,
+} from "../../protocol/mod.ts";
+import { MemoryScheduler, Peer, settle, VERSIONS } from "./peers.ts";
+import { submission } from "./simulation.ts";
+
+const LARGE = new Uint8Array(2_000).fill(7);
+
+function submitTask(client: Peer, key: string, refs: string[] = [], holder: string | undefined = undefined): void {
+  const body = encodeBody(submission({ actor: false }));
+  client.send({ op: "submit", key, body, args: new Uint8Array([1]), refs, holder });
+}
+
+function computed(host: Peer, { key, run }: MessageOf<"compute">, value: Uint8Array, refs: string[] = []): void {
+  const small = value.length <= 1024 ? value : undefined;
+  host.send({ op: "computed", key, run, size: value.length, value: small, refs });
+}
+
+async function statusWords(client: Peer, count: number): Promise<string[]> {
+  const words = [];
+  for (let index = 0; index < count; index++) words.push((await client.status()).body.status);
+  return words;
+}
+
+describe("a task over links", () => {
+  it("goes from submit to its value, and to forget", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host } = await scheduler.worker("a");
+    const client = scheduler.client();
+    submitTask(client, "t");
+    const order = await host.next("compute");
+    assertEquals([order.key, order.args], ["t", new Uint8Array([1])]);
+    computed(host, order, new Uint8Array([5]));
+    assertEquals((await client.status()).body.status, "processing");
+    const { body } = await client.status();
+    assertEquals([body.status, body.value, body.size], ["finished", new Uint8Array([5]), 1]);
+    client.send({ op: "release", keys: ["t"], holder: undefined });
+    assertEquals((await host.next("forget")).keys, ["t"]);
+    scheduler.close();
+  });
+
+  it("says where a large dependency is, and asks again where it cannot be fetched", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host } = await scheduler.worker("a");
+    const client = scheduler.client();
+    submitTask(client, "t");
+    computed(host, await host.next("compute"), LARGE);
+    submitTask(client, "next", ["t"]);
+    const order = await host.next("compute");
+    const [dependency] = decodeBody(dependenciesBody, order.dependencies, "dependencies");
+    assertEquals([dependency!.value, dependency!.holders[0]!.host], [undefined, "a-1"]);
+    const { key, run } = order;
+    host.send({ op: "computeFailed", key, run, executed: 0, error: new Uint8Array(), missing: ["t"] });
+    await settle();
+    await scheduler.clock.advance(100);
+    computed(host, await host.next("compute"), new Uint8Array([5]));
+    assertEquals(await statusWords(client, 5), ["processing", "finished", "processing", "processing", "finished"]);
+    scheduler.close();
+  });
+
+  it("waits for the result of a call, and is cancelled when its client closes", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host } = await scheduler.worker("a");
+    const client = scheduler.client();
+    client.send({ op: "external", keys: ["call"] });
+    submitTask(client, "t", ["call"]);
+    client.send({ op: "fulfil", key: "call", ok: 1, value: new Uint8Array([1]), refs: [] });
+    const order = await host.next("compute");
+    const [dependency] = decodeBody(dependenciesBody, order.dependencies, "dependencies");
+    assertEquals(dependency!.value, new Uint8Array([1]));
+    client.close();
+    assertEquals((await host.next("cancelCompute")).run, order.run);
+    scheduler.close();
+  });
+
+  it("finds data that was scattered", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host } = await scheduler.worker("a");
+    const client = scheduler.client();
+    client.send({ op: "scatter", key: "data", body: encodeBody({}), value: LARGE, refs: [] });
+    const { value } = await host.next("store");
+    assertEquals(value, LARGE);
+    host.send({ op: "stored", key: "data", size: LARGE.length });
+    assertEquals(await statusWords(client, 2), ["processing", "finished"]);
+    const located = await client.request(1, "locate", { key: "data" }, REQUESTS.locate.answered);
+    assertEquals(located.holders.map(({ host }) => host), ["a-1"]);
+    scheduler.close();
+  });
+});
+
+describe("an isolate", () => {
+  it("comes in with a ticket that its host asked for, holds for its actors, and ends with its host", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host, nanny } = await scheduler.worker("a");
+    const client = scheduler.client();
+    client.submit("Counter-1");
+    const { key, incarnation } = await host.next("create");
+    const { ticket } = await host.request(1, "clientTicket", {}, REQUESTS.clientTicket.answered);
+    const claims = scheduler.server.tickets.redeem(ticket)!;
+    assertEquals([claims.role, claims.host], ["client", "a-1"]);
+    const { transport } = scheduler.connect({ kind: "ticket", claims });
+    const isolate = new Peer(transport, "client", VERSIONS);
+    submitTask(isolate, "t", [], key);
+    computed(host, await host.next("compute"), new Uint8Array([5]));
+    assertEquals(await statusWords(isolate, 2), ["processing", "finished"]);
+    host.send({ op: "ended", key, incarnation, reason: "isolate-exit" });
+    assertEquals((await host.next("forget")).keys, ["t"]);
+    nanny.send({ op: "hostEnded", incarnation: "a-1", reason: "oom" });
+    await settle();
+    assertEquals(scheduler.server.state.clients.size, 1);
+    scheduler.close();
+  });
+
+  it("of a host that has ended is sent away", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host, nanny } = await scheduler.worker("a");
+    const { ticket } = await host.request(1, "clientTicket", {}, REQUESTS.clientTicket.answered);
+    const claims = scheduler.server.tickets.redeem(ticket)!;
+    nanny.send({ op: "hostEnded", incarnation: "a-1", reason: "oom" });
+    await settle();
+    const { transport } = scheduler.connect({ kind: "ticket", claims });
+    assertEquals((await new Peer(transport, "client", VERSIONS).closed).code, 4403);
+    scheduler.close();
+  });
+
+  it("gets no ticket by asking for itself", async () => {
+    const scheduler = new MemoryScheduler();
+    const client = scheduler.client();
+    client.send({ op: "request", id: 1, name: "clientTicket", body: encodeBody({}) });
+    const { ok, body } = await client.next("answer");
+    assertEquals([ok, decodeError(body) instanceof UnauthorizedError], [0, true]);
+    scheduler.close();
+  });
+});
