@@ -30,5 +30,6 @@ export type {
   ActorStatus,
   ClientSnapshot,
   SchedulerSnapshot,
+  TaskStatus,
   WorkerSnapshot,
 } from "./protocol/snapshot.ts";

@@ -6,7 +6,14 @@
 
 import { futureLink, isHandle } from "./brands.ts";
 import { describeValue, isPlainObject, targetName } from "./describe_value.ts";
-import type { CallOptions, SubmitOptions } from "./types.ts";
+import type {
+  CallOptions,
+  ComputeOptions,
+  DelayedOptions,
+  RunOptions,
+  ScatterOptions,
+  SubmitOptions,
+} from "./types.ts";
 
 /** Options of `submit` and `map` at run time, where tasks and actors are not told apart by type. */
 export interface CheckedSubmitOptions extends SubmitOptions {
@@ -63,10 +70,61 @@ export function checkSubmitOptions(what: string, options: unknown): CheckedSubmi
   if (actor !== undefined && actors !== undefined && actor !== actors) {
     throw new TypeError(`${what}: actor and actors are two spellings of one option: give one of them`);
   }
-  if (checked.allowOtherWorkers && checked.workers === undefined) {
-    throw new TypeError(`${what}: Only use allowOtherWorkers together with workers`);
-  }
+  checkWorkers(what, checked);
   return { ...checked, actor: actor ?? actors ?? false };
+}
+
+/**
+ * Checks options of `delayed`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkDelayedOptions(what: string, options: unknown): DelayedOptions & { actor?: boolean } {
+  const checked = checkOptions(what, options, DELAYED_CHECKS) as DelayedOptions;
+  checkWorkers(what, checked);
+  return checked;
+}
+
+/**
+ * Checks options of `compute` and `persist`, but `actors`, which needs a look at nodes.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkComputeOptions(what: string, options: unknown): ComputeOptions {
+  const checked = checkOptions(what, options, COMPUTE_CHECKS) as ComputeOptions;
+  checkWorkers(what, checked);
+  return checked;
+}
+
+/**
+ * Checks options of `scatter`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkScatterOptions(what: string, options: unknown): ScatterOptions {
+  const checked = checkOptions(what, options, SCATTER_CHECKS) as ScatterOptions;
+  checkWorkers(what, checked);
+  return checked;
+}
+
+/**
+ * Splits and checks what follows the target in `run`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function splitRunArguments(
+  target: unknown,
+  rest: readonly unknown[],
+): { readonly args: readonly unknown[]; readonly options: RunOptions } {
+  const what = `run(${targetName(target)})`;
+  const [first, second] = rest;
+  if (Array.isArray(first)) return { args: first, options: checkOptions(what, second, RUN_CHECKS) as RunOptions };
+  return { args: [], options: checkOptions(what, first ?? second, RUN_CHECKS) as RunOptions };
+}
+
+/** A list of workers, whichever way it was given. */
+export function workerList(workers: string | readonly string[] | undefined): string[] | undefined {
+  return typeof workers === "string" ? [workers] : workers && [...workers];
 }
 
 /**
@@ -129,6 +187,52 @@ const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
   signal,
 };
 
+const { allowOtherWorkers, detached, priority, resources, retries, timeout, workers } = SUBMIT_CHECKS;
+const { export: exported, isolation, key, module, pure, version, permissions, onStuck, maxPending, concurrency } =
+  SUBMIT_CHECKS;
+
+const COMPUTE_CHECKS: Readonly<Record<keyof ComputeOptions, Check>> = {
+  actors: ["true, a node or an iterable of nodes", (value) => value === true || typeof value === "object"],
+  workers,
+  allowOtherWorkers,
+  resources,
+  priority,
+  retries,
+  detached,
+  timeout,
+  signal,
+};
+
+const DELAYED_CHECKS: Readonly<Record<keyof DelayedOptions | "actor", Check>> = {
+  actor: flag,
+  key,
+  module,
+  export: exported,
+  version,
+  pure,
+  isolation,
+  permissions,
+  onStuck,
+  maxPending,
+  concurrency,
+  workers,
+  allowOtherWorkers,
+  resources,
+  priority,
+  retries,
+};
+
+const SCATTER_CHECKS: Readonly<Record<keyof ScatterOptions, Check>> = { workers, allowOtherWorkers };
+
+const RUN_CHECKS: Readonly<Record<keyof RunOptions, Check>> = {
+  workers,
+  module,
+  export: exported,
+  version,
+  timeout,
+  signal,
+};
+
 const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = { timeout: milliseconds, signal, priority: finite };
 
 function checkOptions(what: string, options: unknown, checks: Readonly<Record<string, Check>>): object {
@@ -144,6 +248,12 @@ function checkOptions(what: string, options: unknown, checks: Readonly<Record<st
     checked[option] = value;
   }
   return checked;
+}
+
+function checkWorkers(what: string, options: Pick<SubmitOptions, "workers" | "allowOtherWorkers">): void {
+  if (options.allowOtherWorkers && options.workers === undefined) {
+    throw new TypeError(`${what}: Only use allowOtherWorkers together with workers`);
+  }
 }
 
 function isText(value: unknown): boolean {

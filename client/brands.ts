@@ -12,7 +12,7 @@ import type { ActorFuture, CallOptions, Handle } from "./types.ts";
 /** On every future: its {@linkcode FutureLink}. */
 export const FUTURE: unique symbol = Symbol.for("troupe.future.1");
 
-/** On every handle and future, not enumerable: its link. It tells the codec that the object travels by reference. */
+/** On every handle, future and node of a graph, not enumerable: its link. It tells the codec that the object travels by reference. */
 export { REFERENCE };
 
 /** On a marked class or function, own and not enumerable: its `ModuleMark`. */
@@ -35,6 +35,8 @@ export interface FutureLink {
   readonly order: number;
   /** Whether it settled with an error. */
   readonly failed: boolean;
+  /** Its error is somebody else's now: it is not reported as one that nobody looked at. */
+  observe(): void;
   /** Runs `listener` once when it settles, synchronously; not where it has. The function that it returns takes that back. */
   onSettled(listener: () => void): () => void;
   /** What the codec writes in its place. */
@@ -70,6 +72,23 @@ export interface HandleLink {
   readonly target: HandleTarget;
   /** Options of each call. */
   readonly options: CallOptions;
+}
+
+/** What the library asks of a node of a graph behind its public face. */
+export interface NodeLink {
+  /** Tells it from other links. */
+  readonly kind: "node";
+  /** Its text for people. */
+  readonly name: string;
+  /** Keys that it was computed under, the latest first. */
+  readonly keys: readonly string[];
+}
+
+/** The link of a node of a graph of any copy of the library, or `undefined` where `value` is none. */
+export function nodeLink(value: unknown): NodeLink | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const link = (value as { [REFERENCE]?: HandleLink | FutureLink | NodeLink })[REFERENCE];
+  return link?.kind === "node" ? link : undefined;
 }
 
 /** The link of a future of any copy of the library, or `undefined` where `value` is none. */

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { Connection, type ConnectionReceiver } from "../connection/mod.ts";
+import type { Connection, ConnectionReceiver } from "../connection/mod.ts";
 import {
   type ActorReference,
   CloseCode,
   type CloseInfo,
-  decodeValue,
   type Executed,
   executedWord,
   type Message,
@@ -17,12 +16,14 @@ import {
   ProtocolError,
 } from "../protocol/mod.ts";
 
-/** One call that waits for its answer. */
+/** One call, or one question for data, that waits for its answer. */
 export interface PendingCall {
-  /** Key of its actor. */
+  /** Key of its actor, or of the data. */
   readonly key: string;
-  /** It returned. */
-  resolve(value: unknown): void;
+  /** It may be asked again elsewhere: where the connection breaks, nobody has to find out whether it ran. */
+  readonly repeatable?: boolean;
+  /** It returned: the encoded value, and the keys of the actors in it. */
+  resolve(value: Uint8Array, refs: readonly string[]): void;
   /** The callee, or someone on the way, refused it or it threw: an error envelope. */
   fail(executed: Executed, envelope: Uint8Array): void;
   /** It will never be answered. */
@@ -36,8 +37,6 @@ export interface CallLinkOptions {
    * Where it rejects, nothing of them has left.
    */
   readonly connect: (receiver: ConnectionReceiver) => Promise<Connection>;
-  /** Builds values of handles and futures in results. */
-  readonly decode: (value: Uint8Array, refs: readonly string[]) => unknown;
   /** Told once, when the link can take no more calls, with the calls that were pending and whether any can have left. */
   readonly onEnd: (end: CallLinkEnd) => void;
 }
@@ -104,6 +103,12 @@ export class CallLink {
     });
   }
 
+  /** Asks the home for a value that it keeps; the answer goes to `pending`. */
+  getData(id: number, pending: PendingCall): void {
+    this.#pending.set(id, pending);
+    this.#send({ op: "getData", id, key: pending.key });
+  }
+
   /** Tells the callee that nobody waits for an answer any more. */
   cancel(id: number): void {
     const pending = this.#pending.get(id);
@@ -155,19 +160,8 @@ export class CallLink {
 
   #receive(message: Message): void {
     switch (message.op) {
-      case "result": {
-        const pending = this.#take(message.id);
-        if (pending === undefined) return;
-        let value: unknown;
-        try {
-          value = message.refs.length === 0
-            ? decodeValue(message.value)
-            : this.#options.decode(message.value, message.refs);
-        } catch (error) {
-          return pending.lose(error instanceof Error ? error : new Error(String(error)));
-        }
-        return pending.resolve(value);
-      }
+      case "result":
+        return this.#take(message.id)?.resolve(message.value, message.refs);
       case "failure":
         return this.#take(message.id)?.fail(executedWord(message.executed), message.error);
       default:

@@ -4,15 +4,36 @@
  * @module
  */
 
-import { ActorNotFoundError, CallTimeoutError, type Encoded, type SchedulerSnapshot } from "../protocol/mod.ts";
-import { type CheckedSubmitOptions, checkSubmitOptions, splitSubmitArguments } from "./arguments.ts";
+import {
+  ActorNotFoundError,
+  CallTimeoutError,
+  type Encoded,
+  NoWorkerError,
+  type SchedulerSnapshot,
+  type SubmitBody,
+  type WorkerSnapshot,
+} from "../protocol/mod.ts";
+import {
+  checkComputeOptions,
+  type CheckedSubmitOptions,
+  checkScatterOptions,
+  checkSubmitOptions,
+  splitRunArguments,
+  splitSubmitArguments,
+  workerList,
+} from "./arguments.ts";
 import { bounded } from "./bounded.ts";
 import { ClientSession } from "./client_session.ts";
 import { refuseWhileLoading } from "./context.ts";
-import { describeValue, targetName } from "./describe_value.ts";
-import { createFuture } from "./future.ts";
+import type { Delayed } from "./delayed.ts";
+import { describeValue, targetName, valueName } from "./describe_value.ts";
+import type { FutureControl } from "./future.ts";
+import { computeGraph, nodeOf } from "./graph.ts";
+import type { Reference } from "./held_keys.ts";
 import { defaultAddress, findToken, type StartedCluster, startLocalCluster } from "./platform.ts";
-import { resolveTarget } from "./targets.ts";
+import { release } from "./release.ts";
+import { createPureKey, createSubmitBody } from "./submission.ts";
+import { type ResolvedTarget, resolveTarget, type TargetOptions } from "./targets.ts";
 import type {
   Actor,
   ActorFuture,
@@ -20,16 +41,30 @@ import type {
   ActorTarget,
   Arg,
   ArgsThen,
+  AsActor,
   ClientApi,
   ClientOptions,
+  Computed,
+  ComputeOptions,
   Future,
   Gathered,
   GatheredSome,
   GatherOptions,
+  RunOptions,
+  ScatterOptions,
+  SubmitOptions,
   TaskOptions,
   TaskTarget,
 } from "./types.ts";
+import { Uploads } from "./uploads.ts";
 import { gather } from "./waiting.ts";
+
+let createClient: (session: ClientSession) => Client;
+
+/** The client of a session that somebody else made, and closes: closing the client does nothing. */
+export function clientOfSession(session: ClientSession): Client {
+  return createClient(session);
+}
 
 /** How long connecting may take where nobody says otherwise, in milliseconds. */
 const CONNECT_TIME = 10_000;
@@ -54,13 +89,21 @@ const CONNECT_TIME = 10_000;
  * ```
  */
 export class Client implements ClientApi {
+  static {
+    createClient = (session) => new Client(session, undefined, false);
+  }
+
   readonly #session: ClientSession;
   readonly #cluster: StartedCluster | undefined;
+  /** Whether the session ends with this client. */
+  readonly #owned: boolean;
+  readonly #uploads = new Uploads();
   #closing: Promise<void> | undefined;
 
-  private constructor(session: ClientSession, cluster: StartedCluster | undefined) {
+  private constructor(session: ClientSession, cluster: StartedCluster | undefined, owned: boolean) {
     this.#session = session;
     this.#cluster = cluster;
+    this.#owned = owned;
   }
 
   /**
@@ -91,16 +134,16 @@ export class Client implements ClientApi {
         address: address ?? cluster!.address,
         token: options.token ?? cluster?.token ?? findToken(),
       });
-      return new Client(session, cluster);
+      return new Client(session, cluster, true);
     } catch (error) {
       await cluster?.[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** Link to the scheduler's dashboard. */
+  /** Link to the scheduler's dashboard; empty on a worker that has not needed the scheduler yet. */
   get dashboardLink(): string {
-    return this.#session.scheduler.welcome.dashboard;
+    return this.#session.scheduler?.welcome.dashboard ?? "";
   }
 
   /**
@@ -113,14 +156,27 @@ export class Client implements ClientApi {
     target: ActorTarget<A, T>,
     ...rest: ArgsThen<A, [options: ActorOptions]>
   ): Future<Actor<T>>;
-  /** Runs a function on a worker; a future of its result, at once. */
+  /**
+   * Runs a function on a worker; a future of its result, at once. The result stays there until somebody wants it: a
+   * future among the arguments of other tasks, of actors and of their methods stands for its value. So does the future
+   * of a method call.
+   *
+   * Equal submits share one result, unless `pure` is `false`; such a result is computed again where its worker is lost.
+   *
+   * @example
+   * ```ts ignore
+   * const sum = client.submit((a: number, b: number) => a + b, [1, 2]);
+   * const double = client.submit((x: number) => 2 * x, [sum]);
+   * console.log(await double); // 6
+   * ```
+   */
   submit<A extends unknown[], R>(
     target: TaskTarget<A, R>,
     ...rest: ArgsThen<A, [options?: TaskOptions]>
   ): Future<Awaited<R>>;
   submit(target: never, ...rest: unknown[]): never {
     const { args, options } = splitSubmitArguments(target, rest);
-    return this.#submit(target, args, options) as never;
+    return this.#submitter(target, options)(args, options.key) as never;
   }
 
   /** One actor for each item: the item is the one argument of its constructor. Futures, at once. */
@@ -137,10 +193,146 @@ export class Client implements ClientApi {
       throw new TypeError(`${what}: items are an array or another iterable, got ${describeValue(items)}`);
     }
     const checked = checkSubmitOptions(what, options);
+    const submit = this.#submitter(target, checked);
     return Array.from(items, (item, index) => {
-      const key = checked.key === undefined ? undefined : `${checked.key}-${index}`;
-      return this.#submit(target, [item], key === undefined ? checked : { ...checked, key });
+      return submit([item], checked.key === undefined ? undefined : `${checked.key}-${index}`);
     }) as never;
+  }
+
+  /**
+   * Runs a graph: every node that a given one depends on, and it. Futures at once: of the one node, or of each in an
+   * array. What this client holds already, because it was computed or persisted before, does not run again.
+   *
+   * @example
+   * ```ts ignore
+   * const counter = delayed(Counter)();
+   * const steps = [1, 2, 3].map((n) => delayed((c: Actor<Counter>, n: number) => c.add(n))(counter, n));
+   * const most = delayed((totals: number[]) => Math.max(...totals))(steps);
+   * console.log(await client.compute(most, { actors: counter })); // 6
+   * ```
+   *
+   * @throws {TypeError} Where something is no node, or a class in the graph is not marked as an actor, or an option is
+   * wrong. Everything else comes out of the futures.
+   */
+  compute<T extends object>(node: Delayed<T>, options: ComputeOptions & { actors: true }): Future<AsActor<T>>;
+  /** Runs a graph; a future of the node's value. */
+  compute<T>(node: Delayed<T>, options?: ComputeOptions): Future<T>;
+  /** Runs a graph; a future for each node. */
+  compute<const N extends readonly Delayed<unknown>[]>(nodes: N, options?: ComputeOptions): Computed<N>;
+  compute(nodes: never, options?: unknown): never {
+    const many = Array.isArray(nodes);
+    const controls = this.#compute("compute", many ? nodes : [nodes], options);
+    return (many ? controls.map(({ future }) => future) : controls[0]!.future) as never;
+  }
+
+  /**
+   * Runs a graph and keeps the results of the given nodes on workers. Gives back the nodes themselves: in a further
+   * graph they stand for what is there. `release` of a node, or closing the client, gives the result up.
+   *
+   * @example
+   * ```ts ignore
+   * const [data] = client.persist([delayed(load)("a.csv")]);
+   * const sizes = client.compute([delayed(countRows)(data), delayed(countColumns)(data)]);
+   * ```
+   *
+   * @throws {TypeError} As `compute`.
+   */
+  persist<const N extends Delayed<unknown> | readonly Delayed<unknown>[]>(nodes: N, options?: ComputeOptions): N {
+    const list = (Array.isArray(nodes) ? nodes : [nodes]) as readonly Delayed<unknown>[];
+    const controls = this.#compute("persist", list, options);
+    controls.forEach(({ future }, index) => {
+      const { persisted } = nodeOf(list[index], "persist");
+      persisted.get(this.#session)?.release();
+      persisted.set(this.#session, future);
+    });
+    return nodes;
+  }
+
+  /**
+   * Puts each value on a worker, once for all the tasks and calls that take its future. Futures, at once; always an
+   * array, so one large value is `client.scatter([value])`. A scattered value cannot be computed again: it is lost with
+   * its worker.
+   *
+   * @example
+   * ```ts ignore
+   * const [table] = client.scatter([new Float64Array(1_000_000)]);
+   * const sums = client.map((table: Float64Array) => table.length, [table, table]);
+   * ```
+   *
+   * @throws {TypeError} Where `values` is no array, or an option is wrong. Everything else comes out of the futures.
+   */
+  scatter<T>(values: readonly T[], options?: ScatterOptions): Future<T>[] {
+    if (!Array.isArray(values)) {
+      throw new TypeError(`scatter: values go in an array, got ${describeValue(values)}: write [value]`);
+    }
+    const { workers, allowOtherWorkers } = checkScatterOptions("scatter", options);
+    const body = { workers: workerList(workers), allowOtherWorkers };
+    const session = this.#session;
+    return values.map((value, index) => {
+      const key = session.createKey(valueName(value));
+      return this.#attempt(() => key, () => {
+        return session.scatter(key, body, session.encodeStored(value, `values[${index}]`));
+      }).future as Future<T>;
+    });
+  }
+
+  /**
+   * Runs a function once on each worker, or on each that `workers` names by id, name, address or machine.
+   *
+   * @example
+   * ```ts ignore
+   * const memory = await client.run(() => Deno.memoryUsage().rss);
+   * ```
+   *
+   * @returns The results, by worker id.
+   * @throws {NoWorkerError} Where there is no such worker; else the first error of any of them.
+   */
+  async run<A extends unknown[], R>(
+    target: TaskTarget<A, R>,
+    ...rest: ArgsThen<A, [options?: RunOptions]>
+  ): Promise<Record<string, Awaited<R>>> {
+    const { args, options: { workers, ...options } } = splitRunArguments(target, rest);
+    const wanted = workerList(workers);
+    const found = (await this.schedulerInfo()).workers;
+    const chosen = wanted === undefined ? found : found.filter((worker) => namesOf(worker).some(isOneOf(wanted)));
+    if (chosen.length === 0) {
+      const here = found.map(({ name }) => name).join(", ") || "none";
+      throw new NoWorkerError(
+        `Cannot run ${targetName(target)} on ${JSON.stringify(wanted ?? "all")}: workers: ${here}`,
+      );
+    }
+    const futures = chosen.map(({ id }) => {
+      const submitted = { ...options, workers: [id], pure: false, actor: false };
+      return this.#submitter(target, submitted)(args, undefined) as Future<Awaited<R>>;
+    });
+    try {
+      const results = await gather(futures) as Awaited<R>[];
+      return Object.fromEntries(chosen.map(({ id }, index) => [id, results[index]!]));
+    } finally {
+      await release(futures);
+    }
+  }
+
+  /**
+   * Puts the modules of a directory on the scheduler, for workers that cannot read it: `.ts`, `.tsx`, `.js`, `.mjs`,
+   * `.json` and `.wasm` files, but not those in `node_modules` and folders whose name begins with a dot. Targets below
+   * that directory, marked or given by the option `module`, are loaded from there from now on.
+   *
+   * Relative imports among them work. What they import by bare names, workers look up in their own configuration
+   * (`--config`). Upload again after an edit.
+   *
+   * @example
+   * ```ts ignore
+   * await client.uploadModules(new URL("./actors/", import.meta.url));
+   * const counter = await client.submit(Counter, { actor: true }); // of ./actors/counter.ts, which marks itself
+   * ```
+   *
+   * @throws {TypeError} Where it is no directory of this machine, or this is no Deno, or a worker.
+   */
+  async uploadModules(directory: string | URL): Promise<void> {
+    const { server } = this.#session;
+    if (server === undefined) throw new TypeError("Cannot upload modules from a worker: it has no token");
+    await this.#uploads.upload(directory, server);
   }
 
   /**
@@ -149,10 +341,9 @@ export class Client implements ClientApi {
    * @throws {ActorNotFoundError} Where no actor of that key runs.
    */
   async getActor<T = unknown>(key: string): Promise<Actor<T>> {
-    const { actor, ticket } = await this.#session.scheduler.request("getActor", { key });
+    const { actor, ticket } = await this.#session.request("getActor", { key });
     if (actor.key !== key) throw new ActorNotFoundError(`Cannot get the actor ${key}: the scheduler knows none`);
-    const held = this.#session.adopt(actor, ticket);
-    return this.#session.createHandle(held.actor!, held.hold()) as Actor<T>;
+    return this.#session.createHandleOf(actor, ticket) as Actor<T>;
   }
 
   /** Waits for every future in a nest of arrays and plain objects and gives the values in the same shape. */
@@ -178,7 +369,7 @@ export class Client implements ClientApi {
 
   /** What the scheduler knows: its workers, their actors, the clients, and what waits. */
   async schedulerInfo(): Promise<SchedulerSnapshot> {
-    return await this.#session.scheduler.request("info", {}) as SchedulerSnapshot;
+    return await this.#session.request("info", {}) as SchedulerSnapshot;
   }
 
   /**
@@ -191,14 +382,17 @@ export class Client implements ClientApi {
     workers: string | readonly string[],
     options: { timeout?: number | undefined } = {},
   ): Promise<string[]> {
-    const answer = await this.#session.scheduler.request("retireWorkers", {
+    const answer = await this.#session.request("retireWorkers", {
       workers: typeof workers === "string" ? [workers] : [...workers],
       timeout: options.timeout,
     });
     return answer.workers;
   }
 
-  /** Releases what this client holds, then closes its connections, and the local cluster if it started one. */
+  /**
+   * Releases what this client holds, then closes its connections, and the local cluster if it started one. A client
+   * that `currentClient()` gave is the worker's: closing it does nothing.
+   */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -210,88 +404,81 @@ export class Client implements ClientApi {
 
   /** A text for people. */
   toString(): string {
-    return `<Client: ${this.#session.scheduler.address}${this.#session.closed ? ", closed" : ""}>`;
+    return `<Client: ${this.#session.scheduler?.address ?? "of a worker"}${this.#session.closed ? ", closed" : ""}>`;
   }
 
   async #close(): Promise<void> {
+    if (!this.#owned) return;
     this.#session.close();
     await this.#cluster?.[Symbol.asyncDispose]();
   }
 
-  #submit(target: unknown, args: readonly unknown[], options: CheckedSubmitOptions): Future<unknown> {
-    refuseUnserved(target, options);
-    const resolved = resolveTarget(target, options);
-    const session = this.#session;
-    const key = options.key ?? session.createKey(resolved.name);
-    const submitted = () => {
-      if (!options.actor) {
-        throw new TypeError(
-          `Cannot run ${resolved.name} as a task: this version creates actors only; add { actor: true }`,
-        );
-      }
-      const encoded: Encoded = session.encode(args, "args");
-      return session.submit(key, `${resolved.module}#${resolved.export}`, {
-        target: {
-          module: resolved.module,
-          export: resolved.export,
-          name: resolved.name,
-          byValue: resolved.source !== undefined,
-          version: options.version,
-        },
-        actor: true,
-        home: options.isolation ?? resolved.home,
-        homeFixed: options.isolation !== undefined,
-        workers: typeof options.workers === "string" ? [options.workers] : options.workers && [...options.workers],
-        allowOtherWorkers: options.allowOtherWorkers,
-        resources: options.resources && { ...options.resources },
-        priority: options.priority,
-        retries: options.retries,
-        timeout: options.timeout === Infinity ? undefined : options.timeout,
-        detached: options.detached,
-      }, encoded);
-    };
-    let held: ReturnType<typeof submitted>;
-    try {
-      held = submitted();
-    } catch (error) {
-      const failed = createFuture<unknown>({
-        key,
-        unobserved: session.unobserved,
-        source: { fetch: () => Promise.reject(error), cancel: async () => {}, release: async () => {} },
+  /** Finds the target once; the function that comes back submits it with arguments, under a key where one is given. */
+  #submitter(
+    target: unknown,
+    options: CheckedSubmitOptions,
+  ): (args: readonly unknown[], key: string | undefined) => Future<unknown> {
+    const resolved = this.#resolve(target, options);
+    const { actor, pure = !actor, signal } = options;
+    const body = createSubmitBody(resolved, { ...options, repeatable: pure });
+    return (args, key) => {
+      const session = this.#session;
+      const control = this.#attempt(() => key ?? session.createKey(resolved.name), () => {
+        const encoded = session.encode(args, "args");
+        return session.submit(key ?? this.#createKey(resolved.name, body, pure, encoded), body, encoded);
       });
-      failed.fail(error instanceof Error ? error : new Error(String(error)));
-      return failed.future;
-    }
-    const release = held.hold();
-    const control = createFuture<unknown>({
-      key,
-      unobserved: session.unobserved,
-      owner: held,
-      source: {
-        fetch: async () =>
-          session.createHandle(await held.running, () => {
-            release();
-            control.update("released");
-          }),
-        cancel: (reason) => {
-          if (!held.over) session.cancel([key], reason);
-          return Promise.resolve();
-        },
-        release: () => {
-          release();
-          return Promise.resolve();
-        },
-      },
-    });
-    held.addFuture(control);
-    const { signal } = options;
-    if (signal) {
-      const abort = () => void control.future.cancel(signal.reason);
-      if (signal.aborted) abort();
-      else signal.addEventListener("abort", abort, { once: true });
-    }
-    return control.future;
+      cancelOn(signal, control);
+      return control.future;
+    };
   }
+
+  #createKey(name: string, body: SubmitBody, pure: boolean, args: Encoded): string {
+    return pure ? createPureKey(name, body, args) : this.#session.createKey(name);
+  }
+
+  #compute(what: string, nodes: readonly Delayed<unknown>[], given: unknown): FutureControl<unknown>[] {
+    const options = checkComputeOptions(what, given);
+    const controls = computeGraph(nodes, options, {
+      what,
+      session: this.#session,
+      resolve: (target, options) => this.#resolve(target, options),
+    });
+    for (const control of controls) cancelOn(options.signal, control);
+    return controls;
+  }
+
+  #resolve(target: unknown, options: TargetOptions & SubmitOptions): ResolvedTarget {
+    refuseUnserved(target, options);
+    return this.#uploads.locate(resolveTarget(target, options));
+  }
+
+  /** The future of what `submit` submits, or of the error that it throws. */
+  #attempt(key: () => string, submit: () => Reference): FutureControl<unknown> {
+    try {
+      return this.#session.createFuture(submit());
+    } catch (error) {
+      return this.#session.createFailedFuture(key(), error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
+
+function cancelOn(signal: AbortSignal | undefined, { future }: FutureControl<unknown>): void {
+  if (signal === undefined) return;
+  const abort = () => void future.cancel(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+}
+
+/** Everything that names a worker in the option `workers`. */
+function namesOf({ id, name, machine, address }: WorkerSnapshot): readonly string[] {
+  const own = [id, name, machine, address];
+  if (!URL.canParse(address)) return own;
+  const { host, hostname } = new URL(address);
+  return [...own, host, hostname];
+}
+
+function isOneOf(names: readonly string[]): (name: string) => boolean {
+  return (name) => name !== "" && names.includes(name);
 }
 
 async function connectWithin(
@@ -328,7 +515,7 @@ async function connectWithin(
 /** Options that the API has and this version does not serve: to ignore them would give a false sense of safety. */
 const UNSERVED = ["permissions", "onStuck", "maxPending", "concurrency"] as const;
 
-function refuseUnserved(target: unknown, options: CheckedSubmitOptions): void {
+function refuseUnserved(target: unknown, options: Pick<SubmitOptions, (typeof UNSERVED)[number]>): void {
   for (const name of UNSERVED) {
     if (options[name] !== undefined) {
       throw new TypeError(

@@ -9,48 +9,90 @@ import {
   type ActorManifest,
   ActorNotFoundError,
   type ActorReference,
+  type Answered,
+  type Asked,
   CallKind,
   type CloseInfo,
   createKeySuffixes,
+  type DataHolder,
   decodeActorReference,
   decodeManifest,
   decodeValue,
-  encodeActorReference,
-  encodeBody,
   type Encoded,
-  encodeValue,
-  KeyConflictError,
+  type EncodedReference,
   randomHex,
-  SerializationError,
-  type StatusBody,
+  type RequestName,
+  type ScatterBody,
   type SubmitBody,
 } from "../protocol/mod.ts";
-import { futureLink, handleLink, type HandleTarget } from "./brands.ts";
+import type { HandleTarget } from "./brands.ts";
+import { ExternalKeys } from "./external.ts";
+import { fetchValue, type ValueSource } from "./fetch_value.ts";
+import { createFuture, type FutureControl } from "./future.ts";
 import { createHandle } from "./handle.ts";
-import { HeldKey } from "./held_key.ts";
+import { HeldKey, type Holder, type StoredValue } from "./held_key.ts";
+import { HeldKeys, type Reference } from "./held_keys.ts";
+import { LazyLink } from "./lazy_link.ts";
+import {
+  decodeFutureKey,
+  encodeArguments,
+  encodeKept,
+  encodeStored,
+  type KeyReference,
+  type ReferenceOwner,
+} from "./references.ts";
 import { actorLost, type CallSession, RemoteActor } from "./remote_actor.ts";
-import { clientClosed, Routes } from "./routes.ts";
-import { connectToScheduler, lostConnection, type SchedulerLink } from "./scheduler_link.ts";
+import { clientClosed, type FetchedData, Routes } from "./routes.ts";
+import {
+  connectToScheduler,
+  lostConnection,
+  type SchedulerLink,
+  type SchedulerLinkOptions,
+  webSocketAddress,
+} from "./scheduler_link.ts";
 import type { Actor, CallOptions } from "./types.ts";
 import { UnobservedErrors } from "./unobserved.ts";
 
-/** Options of {@linkcode ClientSession.connect}. */
-export interface ClientSessionOptions {
-  /** Address of the scheduler. */
-  readonly address: string;
-  /** Bearer token; `undefined` for none. */
-  readonly token: string | undefined;
+/** What every session is made with. */
+export interface SessionOptions {
   /** Route of calls. */
   readonly direct: boolean | "auto";
   /** Further certificate authorities, as PEM. */
   readonly caCerts: readonly string[] | undefined;
-  /** Gives up connecting. */
-  readonly signal: AbortSignal;
   /** Options of every call. */
   readonly calls: CallOptions;
   /** Told of each failure that nobody awaited. */
   readonly onUnobservedError: ((error: Error) => void) | undefined;
 }
+
+/** Options of {@linkcode ClientSession.connect}. */
+export interface ClientSessionOptions extends SessionOptions {
+  /** Address of the scheduler. */
+  readonly address: string;
+  /** Bearer token; `undefined` for none. */
+  readonly token: string | undefined;
+  /** Gives up connecting. */
+  readonly signal: AbortSignal;
+}
+
+/** Options of {@linkcode ClientSession.lazy}. */
+export interface LazySessionOptions extends SessionOptions {
+  /** Connects, when the scheduler is first needed, and again when it is needed after the connection was lost. */
+  readonly dial: (link: SessionLink) => Promise<SchedulerLink>;
+  /** The key of the actor or task of this isolate that runs now: what is submitted and decoded is held for it. */
+  readonly holder: () => Holder;
+}
+
+/** Makes handles and futures of references that came in a value. */
+export interface ReferenceMaker {
+  /** Makes a handle. */
+  readonly actor: (reference: Uint8Array) => unknown;
+  /** Makes a future. */
+  readonly future: (reference: Uint8Array) => unknown;
+}
+
+/** What a session tells the link that it is connected by. */
+export type SessionLink = Pick<SchedulerLinkOptions, "session" | "clock" | "onStatus" | "onClose">;
 
 /** One client, without its public face. */
 export class ClientSession {
@@ -60,63 +102,118 @@ export class ClientSession {
    * @throws {UnauthorizedError | ConnectionLostError | ProtocolError}
    */
   static async connect(options: ClientSessionOptions): Promise<ClientSession> {
-    const session = new ClientSession(options);
-    session.#scheduler = await connectToScheduler({
-      address: options.address,
-      token: options.token,
-      session: session.#id,
-      caCerts: options.caCerts,
-      signal: options.signal,
-      clock: session.#clock,
-      onStatus: (key, status) => session.#keys.get(key)?.update(status),
-      onClose: (info) => session.#disconnected(info),
+    const { address, token, caCerts, signal } = options;
+    const session = new ClientSession(options, {
+      holder: () => undefined,
+      redials: false,
+      dial: (link) => connectToScheduler({ ...link, address, token, caCerts, signal }),
     });
-    session.#nextSuffix = createKeySuffixes(session.#scheduler.welcome.sessionNumber);
+    session.#server = { address: webSocketAddress(address), token };
+    const { welcome } = await session.#link.connect();
+    session.#createSuffix = createKeySuffixes(welcome.sessionNumber);
     return session;
+  }
+
+  /** A session that connects when it first has to. It is no root of references: what it holds it holds for others. */
+  static lazy(options: LazySessionOptions): ClientSession {
+    return new ClientSession(options, { ...options, redials: true });
   }
 
   /** Failures that nobody looks at. */
   readonly unobserved: UnobservedErrors;
   readonly #clock: Clock = platformClock;
   readonly #id = randomHex(16);
-  readonly #keys = new Map<string, HeldKey>();
+  readonly #owner = Symbol("client");
   readonly #manifests = new Map<string, ActorManifest>();
+  readonly #holder: () => Holder;
+  readonly #link: LazyLink;
+  readonly #keys: HeldKeys;
   readonly #routes: Routes;
   readonly #calls: CallSession;
-  #scheduler!: SchedulerLink;
-  #nextSuffix!: () => string;
+  readonly #externals: ExternalKeys;
+  readonly #values: ValueSource;
+  #server: { readonly address: string; readonly token: string | undefined } | undefined;
+  /** Sessions that are numbered have short ones. */
+  #createSuffix: () => string = () => randomHex(8);
   #nextCall = 1;
   #closed = false;
 
-  private constructor(options: ClientSessionOptions) {
+  private constructor(
+    options: SessionOptions,
+    { dial, redials, holder }: Pick<LazySessionOptions, "dial" | "holder"> & { readonly redials: boolean },
+  ) {
     const report = options.onUnobservedError;
     this.unobserved = new UnobservedErrors(report ? { report: (error) => report(error) } : {});
-    const decode = (value: Uint8Array) => this.#decode(value);
+    this.#holder = holder;
+    this.#link = new LazyLink({
+      redials,
+      dial: () =>
+        dial({
+          session: this.#id,
+          clock: this.#clock,
+          onStatus: (key, status) => this.#keys.update(key, status),
+          onClose: (info) => this.#disconnected(info),
+        }),
+      onFailed: (info) => this.#disconnected(info),
+    });
+    this.#keys = new HeldKeys({
+      holder,
+      send: (message) => this.#link.send(message),
+      closed: (attempted) => {
+        const { closed } = this.#link;
+        return closed && lostConnection(attempted, closed, "no");
+      },
+      createActor: (reference, ticket) => this.#createActor(reference, ticket),
+      onLost: (actor, worker, reason) => this.#lose(actor, worker, reason),
+      onReleased: (actor) => {
+        // Calls that are under way are the worker's to answer.
+        actor.lose(() => actorReleased(actor.key));
+        this.#routes.release(actor.reference);
+      },
+    });
     this.#routes = new Routes({
       direct: options.direct,
       session: this.#id,
       caCerts: options.caCerts,
       clock: this.#clock,
       requestTicket: async ({ worker, host, home }) =>
-        (await this.#scheduler.request("ticket", { worker, host, home })).ticket,
-      openChannel: ({ worker, home }) => this.#scheduler.openChannel(worker, home),
-      schedulerAnswers: () => this.#scheduler.closed === undefined,
-      decode,
+        (await this.#link.request("ticket", { worker, host, home })).ticket,
+      openChannel: ({ worker, home }) => this.#link.openChannel(worker, home),
+      schedulerAnswers: () => this.#link.closed === undefined,
     });
     this.#calls = {
       clock: this.#clock,
       unobserved: this.unobserved,
       calls: options.calls,
+      owner: this.#owner,
+      holder,
       nextCallId: () => this.#nextCall++,
       link: (actor) => this.#routes.link(actor),
-      encode: (args) => this.encode(args, "args"),
+      encode: (args, holder) => this.encode(args, "args", holder),
+      decode: (value, refs, holder) => this.decode(value, refs, holder),
+      hold: (keys, holder) => this.#hold(keys, holder),
       closed: () => this.#closed ? clientClosed("no") : undefined,
+    };
+    this.#externals = new ExternalKeys({
+      createKey: (name) => this.createKey(name),
+      send: (message) => this.#link.send(message),
+      encode: (value) => this.encodeStored(value, "result"),
+    });
+    this.#values = {
+      getData: (holder, key) => this.getData(holder, key),
+      locate: (key) => this.#link.request("locate", { key }),
+      pause: (time) => new Promise((resolve) => void this.#clock.setTimer(time, resolve)),
     };
   }
 
-  /** The connection to the scheduler. */
-  get scheduler(): SchedulerLink {
-    return this.#scheduler;
+  /** The connection to the scheduler, where it stands or stood. */
+  get scheduler(): SchedulerLink | undefined {
+    return this.#link.link;
+  }
+
+  /** Where the scheduler's HTTP API is, and the token that it wants; `undefined` for a session of a worker. */
+  get server(): { readonly address: string; readonly token: string | undefined } | undefined {
+    return this.#server;
   }
 
   /** Whether it was closed. */
@@ -124,9 +221,29 @@ export class ClientSession {
     return this.#closed;
   }
 
+  /** Whether the scheduler is connected now. */
+  get connected(): boolean {
+    return this.scheduler !== undefined && this.scheduler.closed === undefined;
+  }
+
+  /** Connects now where that was not needed before. */
+  async connect(): Promise<void> {
+    await this.#link.connect();
+  }
+
   /** A key for something of this name that no other client makes. */
   createKey(name: string): string {
-    return `${name}-${this.#nextSuffix()}`;
+    return `${name}-${this.#createSuffix()}`;
+  }
+
+  /** A key that this client holds. */
+  find(key: string): HeldKey | undefined {
+    return this.#keys.find(key);
+  }
+
+  /** Asks the scheduler something. */
+  request<N extends RequestName>(name: N, asked: Asked<N>): Promise<Answered<N>> {
+    return this.#link.request(name, asked);
   }
 
   /**
@@ -134,32 +251,75 @@ export class ClientSession {
    *
    * @throws {KeyConflictError} Where this client holds the key for another target.
    */
-  submit(key: string, target: string, body: SubmitBody, args: Encoded): HeldKey {
-    const existing = this.#keys.get(key);
-    if (existing && !existing.over) {
-      if (existing.target === target) return existing;
-      throw new KeyConflictError(
-        `Cannot submit ${body.target.name} as ${key}: this client holds that key for something else. Choose another key`,
-      );
-    }
-    const held = this.#add(key, target);
-    const closed = this.#scheduler.closed;
-    if (closed) {
-      held.fail(lostConnection(`submit ${body.target.name}`, closed, "no"), "error");
-      return held;
-    }
-    this.#scheduler.send({ op: "submit", key, body: encodeBody(body), args: args.bytes, refs: args.refs });
-    return held;
+  submit(key: string, body: SubmitBody, args: Encoded): Reference {
+    return this.#keys.submit(key, body, args);
   }
 
-  /** Holds the actor of a reference that came in a value or an answer. */
-  adopt(reference: ActorReference, ticket?: string): HeldKey {
-    const existing = this.#keys.get(reference.key);
-    if (existing && !existing.over && existing.actor?.reference.incarnation === reference.incarnation) return existing;
-    const held = this.#add(reference.key, "");
-    held.update(adopted(reference, ticket));
-    this.#scheduler.send({ op: "held", keys: [reference.key] });
-    return held;
+  /** Puts a value on a worker. */
+  scatter(key: string, body: ScatterBody, value: Encoded): Reference {
+    return this.#keys.scatter(key, body, value);
+  }
+
+  /** Holds a key once more. */
+  hold(held: HeldKey): Reference {
+    return this.#keys.hold(held);
+  }
+
+  /** The handle of an actor that the scheduler gave a reference to. */
+  createHandleOf(reference: ActorReference, ticket: string | undefined): Actor<unknown> {
+    const holder = this.#holder();
+    // Whoever asks holds it, but only for itself.
+    const { held, release } = this.#keys.adopt(reference, { ticket, holder, known: holder === undefined });
+    return this.createHandle(held.actor!, release);
+  }
+
+  /** A future that stands for a reference; to release it gives the reference back. */
+  createFuture({ held, release, holder }: Reference): FutureControl<unknown> {
+    const { key } = held;
+    const reference: KeyReference = { owner: this.#owner, key };
+    const control: FutureControl<unknown> = createFuture<unknown>({
+      key,
+      unobserved: this.unobserved,
+      owner: held,
+      reference: () => reference,
+      source: {
+        fetch: async () => {
+          const { actor, stored } = await held.finished;
+          if (actor) {
+            return this.createHandle(actor, () => {
+              release();
+              control.update("released");
+            });
+          }
+          const { bytes, refs } = await fetchValue(key, stored, this.#values);
+          return this.decode(bytes, refs, holder);
+        },
+        cancel: (reason) => {
+          if (!held.over) this.cancel([key], reason);
+          return Promise.resolve();
+        },
+        release: () => {
+          held.removeFuture(control);
+          release();
+          return Promise.resolve();
+        },
+      },
+    });
+    held.addFuture(control);
+    return control;
+  }
+
+  /** A future of what failed before the scheduler heard of it. */
+  createFailedFuture(key: string, failure: Error): FutureControl<unknown> {
+    const reference: KeyReference = { owner: this.#owner, key, failure };
+    const control = createFuture<unknown>({
+      key,
+      unobserved: this.unobserved,
+      reference: () => reference,
+      source: { fetch: () => Promise.reject(failure), cancel: async () => {}, release: async () => {} },
+    });
+    control.fail(failure);
+    return control;
   }
 
   /**
@@ -184,48 +344,113 @@ export class ClientSession {
     return createHandle(actor.manifest, target);
   }
 
+  /** A handle that holds nothing: an actor's own, as long as it runs. */
+  createOwnHandle(reference: ActorReference): Actor<unknown> {
+    return this.createHandle(this.#createActor(reference, undefined), () => {});
+  }
+
   /**
-   * Encodes a value; handles in it become references.
+   * Encodes arguments; handles and futures in them become references.
+   *
+   * @throws {SerializationError} Naming the path, which starts with `root`.
+   * @throws {TypeError} Where a future in them is not this client's, or was released.
+   */
+  encode(value: unknown, root: string, holder: Holder = this.#holder()): Encoded {
+    return encodeArguments(value, root, this.#referenceOwner(holder));
+  }
+
+  /**
+   * Encodes a value that is kept.
    *
    * @throws {SerializationError} Naming the path, which starts with `root`.
    */
-  encode(value: unknown, root: string): Encoded {
-    return encodeValue(value, { root, reference });
+  encodeStored(value: unknown, root: string): Encoded {
+    return encodeStored(value, root, this.#referenceOwner(undefined));
+  }
+
+  /** What the codec writes in place of a handle or future in a result; `undefined` refuses it. */
+  encodeReference(value: object): EncodedReference | undefined {
+    return encodeKept(value, this.#referenceOwner(undefined));
+  }
+
+  /** Decodes a value. Handles and futures in it are held for `holder`. */
+  decode(value: Uint8Array, refs: readonly string[], holder: Holder): unknown {
+    return refs.length === 0 ? decodeValue(value) : decodeValue(value, this.references(holder));
+  }
+
+  /**
+   * Makes handles and futures of references that came in a value; they are held for `holder`.
+   *
+   * @param known Whether the scheduler knows that already.
+   */
+  references(holder: Holder = this.#holder(), known = false): ReferenceMaker {
+    return {
+      actor: (bytes) => {
+        const { held, release } = this.#keys.adopt(decodeActorReference(bytes), { holder, known });
+        return this.createHandle(held.actor!, release);
+      },
+      future: (bytes) => {
+        const key = decodeFutureKey(bytes);
+        return this.createFuture(this.#keys.adoptFuture(key, holder, this.#values.locate, known)).future;
+      },
+    };
+  }
+
+  /** Asks one host for a value that it keeps. */
+  getData(holder: DataHolder, key: string): Promise<FetchedData> {
+    return this.#routes.getData(holder, key, this.#nextCall++);
+  }
+
+  /** Gets the value of a key, wherever it is; waits until it is there. */
+  fetch(key: string, stored?: StoredValue): Promise<FetchedData> {
+    const { locate } = this.#values;
+    return stored
+      ? fetchValue(key, stored, this.#values)
+      : locate(key).then((stored) => fetchValue(key, stored, this.#values));
   }
 
   /** Stops keys for everyone. */
   cancel(keys: readonly string[], reason: unknown): void {
     if (keys.length === 0) return;
-    this.#scheduler.send({ op: "cancelKeys", keys, reason: reason === undefined ? undefined : String(reason) });
+    this.#link.send({ op: "cancelKeys", keys, reason: reason === undefined ? undefined : String(reason) });
+  }
+
+  /** An actor or task has ended, and with it all that it held; the scheduler knows. */
+  endHolder(holder: string): void {
+    this.#keys.endHolder(holder);
   }
 
   /** Gives everything back and closes all connections. */
   close(): void {
     if (this.#closed) return;
-    const keys = [...this.#keys.keys()];
     this.#closed = true;
-    if (keys.length > 0) this.#scheduler.send({ op: "release", keys });
+    this.unobserved.flush();
+    const keys = this.#keys.close("this client was closed");
+    // Whoever closes a client knows that he will not hear of what is under way.
+    this.unobserved.drop((rejection) => rejection.owner instanceof HeldKey);
+    // What is held for others ends with them.
+    if (keys.length > 0 && this.#server) this.#link.send({ op: "release", keys, holder: undefined });
     this.#routes.close();
-    for (const held of this.#keys.values()) held.disconnect("this client was closed");
-    this.#keys.clear();
-    this.#scheduler.close();
+    this.#link.close();
     this.unobserved.flush();
   }
 
-  #add(key: string, target: string): HeldKey {
-    const held = new HeldKey({
-      key,
-      target,
-      createActor: (status) => this.#createActor(status),
-      onFree: (freed) => this.#free(freed),
-      onLost: (actor, worker, reason) => this.#lose(actor, worker, reason),
-    });
-    this.#keys.set(key, held);
-    return held;
+  #referenceOwner(holder: Holder): ReferenceOwner {
+    return {
+      owner: this.#owner,
+      find: (key) => this.#keys.find(key),
+      keyOfCall: (future, call) => this.#externals.keyOf(future, call, holder),
+    };
   }
 
-  #createActor({ actor, ticket }: StatusBody): RemoteActor {
-    if (actor === undefined) throw new TypeError("A finished actor came without its reference");
+  #hold(keys: readonly string[], holder: Holder): () => void {
+    const releases = keys.map((key) => this.#keys.find(key)?.hold(holder) ?? this.#externals.hold(key));
+    return () => {
+      for (const release of releases) release?.();
+    };
+  }
+
+  #createActor(actor: ActorReference, ticket: string | undefined): RemoteActor {
     const text = actor.manifest.join();
     let manifest = this.#manifests.get(text);
     if (manifest === undefined) {
@@ -238,61 +463,16 @@ export class ClientSession {
 
   #lose(actor: RemoteActor, worker: string, reason: string): void {
     actor.lose((executed) => actorLost(actor.key, worker, reason, executed));
-    this.#routes.settle(actor.reference, () => actorLost(actor.key, worker, reason, "unknown"));
-  }
-
-  /** The last holder of this client gave a key back. Calls that are under way are the worker's to answer. */
-  #free(held: HeldKey): void {
-    if (this.#keys.get(held.key) === held) this.#keys.delete(held.key);
-    if (this.#closed || held.over) return;
-    this.#scheduler.send({ op: "release", keys: [held.key] });
-    const { actor } = held;
-    if (actor === undefined) return;
-    actor.lose(() => actorReleased(actor.key));
-    this.#routes.release(actor.reference);
-  }
-
-  #decode(value: Uint8Array): unknown {
-    return decodeValue(value, {
-      actor: (bytes) => {
-        const held = this.adopt(decodeActorReference(bytes));
-        return this.createHandle(held.actor!, held.hold());
-      },
-    });
+    this.#routes.settle(actor.reference, (executed) => actorLost(actor.key, worker, reason, executed));
   }
 
   #disconnected(info: CloseInfo): void {
     const said = info.local
       ? "this client was closed"
       : `the connection to the scheduler ended${info.reason ? `: ${info.reason}` : ""}`;
-    for (const held of this.#keys.values()) held.disconnect(said);
+    this.#keys.disconnect(said);
     this.#routes.schedulerLost();
   }
-}
-
-function adopted(actor: ActorReference, ticket: string | undefined): StatusBody {
-  return {
-    status: "finished",
-    actor,
-    ticket,
-    reason: undefined,
-    error: undefined,
-    executed: undefined,
-    worker: undefined,
-  };
-}
-
-/** What the codec writes in place of handles and futures. */
-function reference(value: object): { kind: "actor" | "future"; bytes: Uint8Array; key: string } | undefined {
-  const link = handleLink(value);
-  if (link !== undefined) {
-    const actor = link.target.reference() as ActorReference;
-    return { kind: "actor", bytes: encodeActorReference(actor), key: actor.key };
-  }
-  if (futureLink(value) !== undefined) {
-    throw new SerializationError("Cannot send a future as an argument: await it first", { path: "args" });
-  }
-  return undefined;
 }
 
 function actorReleased(key: string): ActorNotFoundError {

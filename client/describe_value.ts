@@ -27,6 +27,12 @@ function className(value: object): string | undefined {
   return typeof constructor === "function" && constructor.name !== "" ? constructor.name : undefined;
 }
 
+/** The kind of a value in one word, for keys: `number`, `Float64Array`, `Array`. */
+export function valueName(value: unknown): string {
+  if (typeof value !== "object" || value === null) return value === null ? "null" : typeof value;
+  return className(value) ?? "Object";
+}
+
 /** Whether `value` is an object of no class: its prototype is `Object.prototype` or null. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;

@@ -1,26 +1,58 @@
 /**
- * One key that a client holds: what the scheduler says of it, the futures that stand for it, and how often it is held.
+ * One key that a client holds: what the scheduler says of it, the futures that stand for it, and who holds it.
  *
  * @module
  */
 
-import { CallCancelledError, ConnectionLostError, decodeError, type StatusBody, TroupeError } from "../protocol/mod.ts";
+import {
+  CallCancelledError,
+  ConnectionLostError,
+  type DataHolder,
+  decodeError,
+  DependencyLostError,
+  type StatusBody,
+  TroupeError,
+} from "../protocol/mod.ts";
 import type { FutureControl } from "./future.ts";
 import { actorLost, type RemoteActor } from "./remote_actor.ts";
+
+/** Who holds a key: the key of an actor or task of this isolate, or `undefined` for the session itself. */
+export type Holder = string | undefined;
 
 /** What a key is told with. */
 export interface HeldKeyOptions {
   /** The cluster-wide name. */
   readonly key: string;
-  /** What was submitted, as one text: another target under the same key is a conflict. */
+  /** What was submitted, as one text: another target under the same key is a conflict. Empty where that is not known. */
   readonly target: string;
+  /** Whether it was submitted as data: a task's result, or a scattered value. */
+  readonly data: boolean;
   /** Makes the actor of a finished key. */
   readonly createActor: (status: StatusBody) => RemoteActor;
+  /** A holder has its first reference, and the scheduler does not know. */
+  readonly onHeld: (held: HeldKey, holder: Holder) => void;
+  /** A holder gave its last reference back. */
+  readonly onReleased: (held: HeldKey, holder: Holder) => void;
   /** Nobody of this client holds it any more. */
   readonly onFree: (held: HeldKey) => void;
   /** Its actor ran, and is gone: the worker and the reason, as the scheduler says. */
   readonly onLost: (actor: RemoteActor, worker: string, reason: string) => void;
 }
+
+/** A value as it lies on workers. */
+export interface StoredValue {
+  /** The value, where it is small. */
+  readonly value: Uint8Array | undefined;
+  /** Keys of the actors in it. */
+  readonly refs: readonly string[];
+  /** Who keeps it. */
+  readonly holders: readonly DataHolder[];
+}
+
+/** What a key came to: an actor, or a value. */
+export type Finished =
+  | { readonly actor: RemoteActor; readonly stored?: undefined }
+  | { readonly actor?: undefined; readonly stored: StoredValue };
 
 /** One key of one client. */
 export class HeldKey {
@@ -30,28 +62,36 @@ export class HeldKey {
   readonly target: string;
   readonly #options: HeldKeyOptions;
   readonly #futures = new Set<FutureControl<unknown>>();
-  readonly #outcome = Promise.withResolvers<RemoteActor>();
-  #actor: RemoteActor | undefined;
+  readonly #holders = new Map<Holder, number>();
+  #outcome = Promise.withResolvers<Finished>();
+  #finished: Finished | undefined;
   #failed: { error: Error; status: "error" | "lost" | "cancelled" } | undefined;
   #status: StatusBody["status"] | "pending" = "pending";
-  #references = 0;
 
   constructor(options: HeldKeyOptions) {
     this.key = options.key;
     this.target = options.target;
     this.#options = options;
     // Where nobody waits, the futures tell.
-    this.#outcome.promise.catch(() => {});
+    this.#outcome.promise.catch(ignore);
   }
 
   /** The actor, once it runs. */
   get actor(): RemoteActor | undefined {
-    return this.#actor;
+    return this.#finished?.actor;
   }
 
-  /** Resolves when it runs; rejects where it will not. */
-  get running(): Promise<RemoteActor> {
-    return this.#outcome.promise;
+  /** Resolves when its actor runs or its value is there; rejects where neither will be. */
+  get finished(): Promise<Finished> {
+    if (this.#failed) return Promise.reject(this.#failed.error);
+    return this.#finished ? Promise.resolve(this.#finished) : this.#outcome.promise;
+  }
+
+  /** What depends on it fails with this; `undefined` where it has not failed. */
+  get failure(): Error | undefined {
+    if (this.#failed?.status !== "lost") return this.#failed?.error;
+    const cause = this.#failed.error;
+    return new DependencyLostError(`${this.key}, which this depends on, is lost: ${cause.message}`, { cause });
   }
 
   /** Whether it failed, was lost or cancelled: then a new submit may use the key again. */
@@ -59,15 +99,31 @@ export class HeldKey {
     return this.#failed !== undefined;
   }
 
-  /** Counts one holder more. The function gives it back, once however often it is called. */
-  hold(): () => void {
-    this.#references++;
+  /** Everyone who holds it. */
+  get holders(): Iterable<Holder> {
+    return this.#holders.keys();
+  }
+
+  /**
+   * Counts one reference more. The function gives it back, once however often it is called.
+   *
+   * @param known The scheduler knows of this holder already.
+   */
+  hold(holder: Holder, known = false): () => void {
+    const count = this.#holders.get(holder) ?? 0;
+    this.#holders.set(holder, count + 1);
+    if (count === 0 && !known) this.#options.onHeld(this, holder);
     let held = true;
     return () => {
       if (!held) return;
       held = false;
-      if (--this.#references === 0) this.#options.onFree(this);
+      this.#giveBack(holder);
     };
+  }
+
+  /** A holder has ended, and all its references with it; the scheduler knows. */
+  drop(holder: Holder): void {
+    if (this.#holders.delete(holder) && this.#holders.size === 0) this.#free();
   }
 
   /** A future that stands for it; told at once where it stands. */
@@ -76,24 +132,29 @@ export class HeldKey {
     this.#tell(control);
   }
 
+  /** A future that was released: it need not be told any more. */
+  removeFuture(control: FutureControl<unknown>): void {
+    this.#futures.delete(control);
+  }
+
   /** What the scheduler says. */
   update(status: StatusBody): void {
     if (this.#failed) return;
     this.#status = status.status;
     switch (status.status) {
       case "finished":
-        // A second submit of the same key is told again.
-        this.#actor ??= this.#options.createActor(status);
-        this.#outcome.resolve(this.#actor);
+        this.#finish(status);
         break;
       case "error":
         return this.fail(startError(this.key, status), "error");
       case "lost":
-        return this.#lose(status.worker ?? "unknown", status.reason ?? "unknown");
+        return this.#lose(status);
       case "cancelled":
         this.fail(new CallCancelledError(`${this.key} was cancelled`, { executed: "unknown" }), "cancelled");
-        if (this.#actor) this.#options.onLost(this.#actor, this.#actor.reference.worker, "cancelled");
+        if (this.actor) this.#options.onLost(this.actor, this.actor.reference.worker, "cancelled");
         return;
+      default:
+        this.#reopen();
     }
     for (const control of this.#futures) this.#tell(control);
   }
@@ -108,16 +169,55 @@ export class HeldKey {
 
   /** The connection to the scheduler is gone: what does not run yet never will, as far as this client can know. */
   disconnect(said: string): void {
-    if (this.#actor || this.#failed) return;
+    if (this.#finished || this.#failed) return;
     this.fail(
       new ConnectionLostError(`Cannot learn what became of ${this.key}: ${said}`, { executed: "unknown" }),
       "error",
     );
   }
 
-  #lose(worker: string, reason: string): void {
+  #giveBack(holder: Holder): void {
+    const count = this.#holders.get(holder);
+    // Its holder has ended meanwhile.
+    if (count === undefined) return;
+    if (count > 1) {
+      this.#holders.set(holder, count - 1);
+      return;
+    }
+    this.#holders.delete(holder);
+    this.#options.onReleased(this, holder);
+    if (this.#holders.size === 0) this.#free();
+  }
+
+  #free(): void {
+    this.#options.onFree(this);
+    // The scheduler says no more of it, and whoever still awaits it must not wait for ever.
+    const message = `${this.key} was released before it was there`;
+    this.#outcome.reject(new CallCancelledError(message, { executed: "unknown" }));
+  }
+
+  #finish(status: StatusBody): void {
+    // A second submit of the same key is told again.
+    if (this.#finished?.actor) return;
+    const { actor, value, refs = [], holders = [] } = status;
+    this.#finished = actor ? { actor: this.#options.createActor(status) } : { stored: { value, refs, holders } };
+    this.#outcome.resolve(this.#finished);
+  }
+
+  /** A value that was there is computed again: whoever comes now waits for it. */
+  #reopen(): void {
+    if (this.#finished?.stored === undefined) return;
+    this.#finished = undefined;
+    this.#outcome = Promise.withResolvers();
+    this.#outcome.promise.catch(ignore);
+  }
+
+  #lose(status: StatusBody): void {
+    const { actor } = this;
+    const { worker = "unknown", reason = "unknown" } = status;
+    if (this.#options.data) return this.fail(valueLost(this.key, status), "lost");
     this.fail(actorLost(this.key, worker, reason, "unknown"), "lost");
-    if (this.#actor) this.#options.onLost(this.#actor, worker, reason);
+    if (actor) this.#options.onLost(actor, worker, reason);
   }
 
   #tell(control: FutureControl<unknown>): void {
@@ -134,3 +234,12 @@ function startError(key: string, status: StatusBody): Error {
     code: "INIT_FAILED",
   });
 }
+
+function valueLost(key: string, { error, worker = "unknown", reason = "unknown" }: StatusBody): Error {
+  if (error) return decodeError(error);
+  return new DependencyLostError(
+    `The value of ${key} is lost with worker ${worker} (${reason}), and it cannot be computed again. Submit it anew`,
+  );
+}
+
+function ignore(): void {}

@@ -26,13 +26,15 @@ class Settlement implements FutureLink {
 
   readonly kind: "call" | "key";
   readonly reference: () => unknown;
+  readonly observe: () => void;
   order = 0;
   failed = false;
   #listeners: Set<() => void> | undefined;
 
-  constructor(kind: "call" | "key", reference: () => unknown) {
+  constructor(kind: "call" | "key", reference: () => unknown, observe: () => void) {
     this.kind = kind;
     this.reference = reference;
+    this.observe = observe;
   }
 
   settle(failed: boolean): void {
@@ -83,7 +85,7 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
     });
     this.#fulfil = fulfil;
     this.#reject = reject;
-    this.#settlement = new Settlement(kind, options.reference ?? noReference);
+    this.#settlement = new Settlement(kind, options.reference ?? noReference, () => this.markObserved());
     this.#unobserved = options.unobserved ?? defaultUnobservedErrors;
     this.#owner = options.owner;
   }

@@ -17,6 +17,8 @@ interface DenoPlatform {
   };
   readonly env: { get(name: string): string | undefined };
   readTextFileSync(path: string): string;
+  readDir(path: URL): AsyncIterable<{ readonly name: string; readonly isFile: boolean; readonly isDirectory: boolean }>;
+  readFile(path: URL): Promise<Uint8Array>;
   createHttpClient?(options: { caCerts: string[] }): unknown;
 }
 
@@ -131,6 +133,39 @@ export async function startLocalCluster(): Promise<StartedCluster> {
     );
   }
   return await cluster.LocalCluster.start({ workers: 2 });
+}
+
+/** One file below a directory. */
+export interface DirectoryFile {
+  /** Its path below the directory, with slashes and nothing escaped. */
+  readonly path: string;
+  /** What is in it. */
+  readonly content: Uint8Array;
+}
+
+/**
+ * Reads the files below a directory, in the order of their paths. Links are not followed.
+ *
+ * @param directory A `file:` URL that ends with a slash.
+ * @param fits Picks by name what is read: files, and the folders that are looked into.
+ * @throws {TypeError} Where files cannot be read at all: in a browser, for one.
+ */
+export async function readDirectory(
+  directory: URL,
+  fits: (name: string, kind: "file" | "directory") => boolean,
+): Promise<DirectoryFile[]> {
+  if (deno === undefined) throw new TypeError(`Cannot read ${directory.href} here: only Deno can upload modules`);
+  const files: DirectoryFile[] = [];
+  for await (const { name, isFile, isDirectory } of deno.readDir(directory)) {
+    const segment = encodeURIComponent(name);
+    if (isDirectory && fits(name, "directory")) {
+      const inner = await readDirectory(new URL(`${segment}/`, directory), fits);
+      files.push(...inner.map(({ path, content }) => ({ path: `${name}/${path}`, content })));
+    } else if (isFile && fits(name, "file")) {
+      files.push({ path: name, content: await deno.readFile(new URL(segment, directory)) });
+    }
+  }
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
 /** Opens a WebSocket. With a token, and where headers can be set, the token goes in one. */

@@ -14,6 +14,7 @@ import {
   CallTimeoutError,
   decodeError,
   type Encoded,
+  encodeError,
   type Executed,
   hasFrames,
   joinCallSite,
@@ -27,6 +28,8 @@ import {
 } from "./actor_future.ts";
 import type { CallLink, PendingCall } from "./call_link.ts";
 import { type CallSite, captureCallSite } from "./call_site.ts";
+import { CallReference } from "./external.ts";
+import type { Holder } from "./held_key.ts";
 import type { ActorFuture, CallOptions } from "./types.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 
@@ -42,12 +45,20 @@ export interface CallSession {
   readonly unobserved: UnobservedErrors;
   /** Options of every call, unless its handle has others. */
   readonly calls: CallOptions;
+  /** Tells this client's futures from those of others. */
+  readonly owner: symbol;
+  /** Who makes the call that is made now. */
+  holder(): Holder;
   /** A number that no other call of the session has. */
   nextCallId(): number;
   /** The link that an actor's calls take now. */
   link(actor: ActorReference): CallLink;
   /** Encodes arguments. */
-  encode(args: readonly unknown[]): Encoded;
+  encode(args: readonly unknown[], holder: Holder): Encoded;
+  /** Decodes a result; handles in it are held for `holder`. */
+  decode(value: Uint8Array, refs: readonly string[], holder: Holder): unknown;
+  /** Holds keys until the function is called. */
+  hold(keys: readonly string[], holder: Holder): () => void;
   /** Why no call can be made any more; `undefined` while calls can. */
   closed(): Error | undefined;
 }
@@ -90,17 +101,18 @@ export class RemoteActor {
     const { unobserved, calls, clock } = this.#session;
     const site = captureCallSite();
     const refuse = (error: unknown) => {
-      join(error, "", site);
-      return rejectedActorFuture<unknown>(error, { repr, unobserved, owner });
+      const reference = () => new CallReference(this.#session.owner, `${this.manifest.className}.${name}`, true);
+      return rejectedActorFuture<unknown>(joined(error, "", site), { repr, unobserved, owner, reference });
     };
 
     const gone = this.#lost?.("no") ?? this.#session.closed();
     if (gone) return refuse(gone);
     const signal = options.signal ?? calls.signal;
     if (signal?.aborted) return refuse(cancelled(this, name, "no", signal.reason));
+    const holder = this.#session.holder();
     let encoded: Encoded;
     try {
-      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : this.#session.encode(args);
+      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : this.#session.encode(args, holder);
     } catch (error) {
       return refuse(error);
     }
@@ -115,10 +127,17 @@ export class RemoteActor {
     const link = this.#session.link(this.reference);
     const id = this.#session.nextCallId();
     const timeout = options.timeout ?? calls.timeout;
-    const call = new ActorCall(this, name, link, id, size, site);
+    const call = new ActorCall(this, this.#session, { name, link, id, size, site, holder });
+    if (encoded.refs.length > 0) call.hold(encoded.refs);
     this.#pendingCalls++;
     this.#pendingBytes += size;
-    const future = call.begin({ repr, unobserved, owner, onCancel: (reason) => call.abort(reason) });
+    const future = call.begin({
+      repr,
+      unobserved,
+      owner,
+      reference: () => call.reference(),
+      onCancel: (reason) => call.abort(reason),
+    });
     if (signal) call.follow(signal);
     const limited = timeout !== undefined && timeout !== Infinity;
     if (limited) call.limit(timeout, clock);
@@ -148,26 +167,35 @@ export class RemoteActor {
   }
 }
 
+/** What a call is made of. */
+interface ActorCallOptions {
+  readonly name: string;
+  readonly link: CallLink;
+  readonly id: number;
+  /** Bytes of its arguments. */
+  readonly size: number;
+  readonly site: CallSite;
+  /** Who made it, and gets what is in its result. */
+  readonly holder: Holder;
+}
+
 /** One call from the moment that it is sent. It settles once. */
 class ActorCall implements PendingCall {
   readonly #actor: RemoteActor;
-  readonly #name: string;
-  readonly #link: CallLink;
-  readonly #id: number;
-  readonly #size: number;
-  readonly #site: CallSite;
+  readonly #session: CallSession;
+  readonly #options: ActorCallOptions;
   #resolvers: ActorFutureResolvers<unknown> | undefined;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
   #stopTimer: (() => void) | undefined;
+  #letGo: (() => void) | undefined;
+  /** Only of a call whose future is an argument elsewhere. */
+  #reference: CallReference | undefined;
 
-  constructor(actor: RemoteActor, name: string, link: CallLink, id: number, size: number, site: CallSite) {
+  constructor(actor: RemoteActor, session: CallSession, options: ActorCallOptions) {
     this.#actor = actor;
-    this.#name = name;
-    this.#link = link;
-    this.#id = id;
-    this.#size = size;
-    this.#site = site;
+    this.#session = session;
+    this.#options = options;
   }
 
   get key(): string {
@@ -180,6 +208,17 @@ class ActorCall implements PendingCall {
     return this.#resolvers.future;
   }
 
+  /** What stands for its result in arguments. */
+  reference(): CallReference {
+    const name = `${this.#actor.manifest.className}.${this.#options.name}`;
+    return this.#reference ??= new CallReference(this.#session.owner, name, this.#resolvers === undefined);
+  }
+
+  /** Holds what is in its arguments until it has settled. */
+  hold(keys: readonly string[]): void {
+    this.#letGo = this.#session.hold(keys, this.#options.holder);
+  }
+
   /** Ends with a signal. */
   follow(signal: AbortSignal): void {
     this.#signal = signal;
@@ -189,29 +228,43 @@ class ActorCall implements PendingCall {
 
   /** Ends after a time. */
   limit(timeout: number, clock: Clock): void {
-    this.#stopTimer = clock.setTimer(timeout, () => this.#giveUp(timedOut(this.#actor, this.#name, timeout)));
+    this.#stopTimer = clock.setTimer(timeout, () => this.#giveUp(timedOut(this.#actor, this.#options.name, timeout)));
   }
 
   /** The caller wants no answer. */
   abort(reason: unknown): void {
-    this.#giveUp(cancelled(this.#actor, this.#name, "unknown", reason));
+    this.#giveUp(cancelled(this.#actor, this.#options.name, "unknown", reason));
   }
 
-  resolve(value: unknown): void {
-    this.#settle()?.resolve(value);
+  resolve(value: Uint8Array, refs: readonly string[]): void {
+    if (this.#resolvers === undefined) return;
+    let result: unknown;
+    try {
+      result = this.#session.decode(value, refs, this.#options.holder);
+    } catch (error) {
+      return this.#reject(error, undefined);
+    }
+    this.#reference?.settle(() => ({ ok: true, value, refs }));
+    this.#settle()?.resolve(result);
   }
 
   fail(_executed: Executed, envelope: Uint8Array): void {
-    this.lose(decodeError(envelope));
+    this.#reject(decodeError(envelope), envelope);
   }
 
   lose(error: Error): void {
-    this.#settle()?.rejectFromInside(error, (awaiting) => join(error, awaiting, this.#site));
+    this.#reject(error, undefined);
+  }
+
+  #reject(error: unknown, envelope: Uint8Array | undefined): void {
+    this.#reference?.settle(() => ({ ok: false, error: envelope ?? encodeError(error) }));
+    const { site } = this.#options;
+    this.#settle()?.rejectFromInside(error, (awaiting) => void joined(error, awaiting, site));
   }
 
   #giveUp(error: Error): void {
     if (this.#resolvers === undefined) return;
-    this.#link.cancel(this.#id);
+    this.#options.link.cancel(this.#options.id);
     this.lose(error);
   }
 
@@ -220,9 +273,10 @@ class ActorCall implements PendingCall {
     const resolvers = this.#resolvers;
     if (resolvers === undefined) return undefined;
     this.#resolvers = undefined;
-    this.#actor.settled(this.#size);
+    this.#actor.settled(this.#options.size);
     this.#stopTimer?.();
     if (this.#onAbort) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#letGo?.();
     return resolvers;
   }
 }
@@ -282,6 +336,7 @@ function encodePriority(priority: number | undefined): number | undefined {
 }
 
 /** The code that awaits the call says more than the place of the call, but not everybody awaits at once. */
-function join(error: unknown, awaiting: string, site: CallSite): void {
+function joined(error: unknown, awaiting: string, site: CallSite): unknown {
   if (error instanceof Error) joinCallSite(error, hasFrames(awaiting) ? awaiting : site.stack ?? "");
+  return error;
 }

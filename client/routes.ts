@@ -16,6 +16,8 @@ import {
   type ActorReference,
   type CloseInfo,
   ConnectionLostError,
+  type DataHolder,
+  decodeError,
   encodeBody,
   SUBPROTOCOL,
   TICKET_SUBPROTOCOL,
@@ -34,6 +36,17 @@ const PROBE_TIME = 3000;
 /** A ticket lives for 30 s; one that is nearly as old is not worth a try. */
 const TICKET_FRESH = 20_000;
 
+/** What is called, and where it lives: an actor, or a value that a host keeps. */
+export type Place = Pick<ActorReference, "key" | "worker" | "host" | "home" | "address" | "hostAddress">;
+
+/** A value as it came. */
+export interface FetchedData {
+  /** The encoded value. */
+  readonly bytes: Uint8Array;
+  /** The keys of the actors in it. */
+  readonly refs: readonly string[];
+}
+
 /** What routes need of the client. */
 export interface RoutesOptions {
   /** `true` direct, `false` relayed, `"auto"` direct where the host's port answers. */
@@ -45,19 +58,20 @@ export interface RoutesOptions {
   /** The time. */
   readonly clock: Clock;
   /** Asks the scheduler for a ticket to a home. */
-  readonly requestTicket: (actor: ActorReference) => Promise<string>;
+  readonly requestTicket: (place: Place) => Promise<string>;
   /** Opens a channel through the scheduler. */
-  readonly openChannel: (actor: ActorReference) => Transport;
+  readonly openChannel: (place: Place) => Transport | Promise<Transport>;
   /** Whether the scheduler can still be asked. */
   readonly schedulerAnswers: () => boolean;
-  /** Builds handles and futures in results. */
-  readonly decode: (value: Uint8Array, refs: readonly string[]) => unknown;
 }
 
 /** Calls whose connection broke, until the scheduler says of what. */
 interface Orphans {
   readonly pending: Set<PendingCall>;
-  readonly info: CloseInfo | undefined;
+  /** Whether any of them can have left. */
+  readonly left: boolean;
+  /** What they fail with where the scheduler knows of no loss. */
+  readonly error: () => Error;
   readonly settled: Promise<void>;
   settle(): void;
 }
@@ -76,8 +90,8 @@ export class Routes {
     this.#options = options;
   }
 
-  /** The link to an actor's home: the one that there is, or a new one. */
-  link(actor: ActorReference): CallLink {
+  /** The link to a home: the one that there is, or a new one. */
+  link(actor: Place): CallLink {
     const home = homeOf(actor);
     const existing = this.#links.get(home);
     if (existing?.open) return existing;
@@ -88,33 +102,49 @@ export class Routes {
         await settled;
         return await this.#connect(actor, receiver);
       },
-      decode: this.#options.decode,
       onEnd: (end) => this.#ended(actor, link, end),
     });
     this.#links.set(home, link);
     return link;
   }
 
+  /**
+   * Asks a host for a value that it keeps. `id` is a number that no other call of the session has.
+   *
+   * @throws {ConnectionLostError} Where the host cannot be reached; else what it refused with.
+   */
+  getData(holder: DataHolder, key: string, id: number): Promise<FetchedData> {
+    return new Promise((resolve, reject) => {
+      this.link({ ...holder, hostAddress: holder.address, key }).getData(id, {
+        key,
+        repeatable: true,
+        resolve: (bytes, refs) => resolve({ bytes, refs }),
+        fail: (_executed, envelope) => reject(decodeError(envelope)),
+        lose: reject,
+      });
+    });
+  }
+
   /** A ticket that came with a creation. */
-  addTicket(actor: ActorReference, ticket: string): void {
+  addTicket(actor: Place, ticket: string): void {
     this.#tickets.set(homeOf(actor), { ticket, since: this.#options.clock.now() });
   }
 
   /** The scheduler says that an actor is lost: what is pending of it fails with `error`. */
-  settle(actor: ActorReference, error: () => Error): void {
-    for (const pending of this.#links.get(homeOf(actor))?.forget(actor.key) ?? []) pending.lose(error());
+  settle(actor: Place, error: (executed: "no" | "unknown") => Error): void {
+    for (const pending of this.#links.get(homeOf(actor))?.forget(actor.key) ?? []) pending.lose(error("unknown"));
     const orphans = this.#orphans.get(actor.host);
     if (orphans === undefined) return;
     for (const pending of [...orphans.pending]) {
       if (pending.key !== actor.key) continue;
       orphans.pending.delete(pending);
-      pending.lose(error());
+      pending.lose(error(orphans.left ? "unknown" : "no"));
     }
     if (orphans.pending.size === 0) orphans.settle();
   }
 
   /** Nobody of this client holds an actor any more. What is pending of it is still answered. */
-  release(actor: ActorReference): void {
+  release(actor: Place): void {
     this.#links.get(homeOf(actor))?.detach(actor.key);
   }
 
@@ -130,8 +160,8 @@ export class Routes {
     this.schedulerLost();
   }
 
-  async #connect(actor: ActorReference, receiver: ConnectionReceiver): Promise<Connection> {
-    const transport = await this.#direct(actor) ?? this.#options.openChannel(actor);
+  async #connect(actor: Place, receiver: ConnectionReceiver): Promise<Connection> {
+    const transport = await this.#direct(actor) ?? await this.#options.openChannel(actor);
     const { connection } = greet(transport, {
       role: "caller",
       session: this.#options.session,
@@ -142,7 +172,7 @@ export class Routes {
   }
 
   /** A direct connection, or `undefined` where calls of this host are relayed. */
-  async #direct(actor: ActorReference): Promise<Transport | undefined> {
+  async #direct(actor: Place): Promise<Transport | undefined> {
     const { direct } = this.#options;
     if (direct === false || actor.address === "") return undefined;
     if (direct === true) return await this.#dial(actor);
@@ -157,7 +187,7 @@ export class Routes {
     }
   }
 
-  async #dial(actor: ActorReference): Promise<Transport> {
+  async #dial(actor: Place): Promise<Transport> {
     const home = homeOf(actor);
     const kept = this.#tickets.get(home);
     this.#tickets.delete(home);
@@ -172,7 +202,7 @@ export class Routes {
   }
 
   /** Asks the host's port, never an isolate: that may be busy with a sync method. */
-  #isReachable(actor: ActorReference): Promise<boolean> {
+  #isReachable(actor: Place): Promise<boolean> {
     let answer = this.#reachable.get(actor.host);
     if (answer === undefined) {
       answer = actor.hostAddress === "" ? Promise.resolve(false) : this.#probe(actor.hostAddress);
@@ -195,19 +225,22 @@ export class Routes {
     }
   }
 
-  #ended(actor: ActorReference, link: CallLink, { pending, info, error }: CallLinkEnd): void {
+  #ended(actor: Place, link: CallLink, { pending, info, error }: CallLinkEnd): void {
     const home = homeOf(actor);
     if (this.#links.get(home) === link) this.#links.delete(home);
     if (this.#closed) return loseAll(pending, () => clientClosed("unknown"));
     // Nothing of a link that never had a connection has left.
-    if (error && info === undefined) return loseAll(pending, () => neverConnected(actor, error));
-    if (pending.length === 0) return;
-    if (!this.#options.schedulerAnswers()) return loseAll(pending, () => connectionBroke(actor, info));
-    this.#await(actor, pending, info);
+    const left = error === undefined || info !== undefined;
+    const broke = left ? () => connectionBroke(actor, info) : () => neverConnected(actor, error);
+    loseAll(pending.filter((call) => call.repeatable), broke);
+    const calls = pending.filter((call) => !call.repeatable);
+    if (calls.length === 0) return;
+    if (!this.#options.schedulerAnswers()) return loseAll(calls, broke);
+    this.#await(actor, calls, left, broke);
   }
 
   /** Gives the scheduler time to say that the host is gone. */
-  #await(actor: ActorReference, pending: readonly PendingCall[], info: CloseInfo | undefined): void {
+  #await(actor: Place, pending: readonly PendingCall[], left: boolean, error: () => Error): void {
     const existing = this.#orphans.get(actor.host);
     if (existing) {
       for (const call of pending) existing.pending.add(call);
@@ -216,13 +249,14 @@ export class Routes {
     const { promise: settled, resolve } = Promise.withResolvers<void>();
     const orphans: Orphans = {
       pending: new Set(pending),
-      info,
+      left,
+      error,
       settled,
       settle: () => {
         if (this.#orphans.get(actor.host) !== orphans) return;
         this.#orphans.delete(actor.host);
         cancel();
-        loseAll([...orphans.pending], () => connectionBroke(actor, info));
+        loseAll([...orphans.pending], error);
         resolve();
       },
     };
@@ -236,7 +270,7 @@ export function clientClosed(executed: "no" | "unknown"): ConnectionLostError {
   return new ConnectionLostError("Cannot call an actor: this client was closed", { executed });
 }
 
-function homeOf(actor: ActorReference): string {
+function homeOf(actor: Place): string {
   return `${actor.host}/${actor.home}`;
 }
 
@@ -244,14 +278,14 @@ function loseAll(pending: readonly PendingCall[], error: () => Error): void {
   for (const call of pending) call.lose(error());
 }
 
-function neverConnected(actor: ActorReference, cause: Error): ConnectionLostError {
+function neverConnected(actor: Place, cause: Error): ConnectionLostError {
   return new ConnectionLostError(
     `Cannot reach ${actor.key} at ${actor.address || `worker ${actor.worker}`}: ${cause.message}`,
     { executed: "no", cause },
   );
 }
 
-function connectionBroke(actor: ActorReference, info: CloseInfo | undefined): ConnectionLostError {
+function connectionBroke(actor: Place, info: CloseInfo | undefined): ConnectionLostError {
   const said = info?.reason ? `: ${info.reason}` : "";
   return new ConnectionLostError(
     `Lost the connection to ${actor.key} at ${

@@ -47,6 +47,8 @@ export interface SchedulerLinkOptions {
   readonly address: string;
   /** Bearer token; `undefined` for none. */
   readonly token: string | undefined;
+  /** A one-use ticket in the token's place: isolates of workers have one. */
+  readonly ticket?: string | undefined;
   /** This client's session. */
   readonly session: string;
   /** Further certificate authorities, as PEM. */
@@ -105,13 +107,14 @@ export function dialledTransport(socket: WebSocket): Transport {
 export async function connectToScheduler(options: SchedulerLinkOptions): Promise<SchedulerLink> {
   const address = webSocketAddress(options.address);
   const { token, caCerts, signal } = options;
-  const ticket = token !== undefined && !canSetHeaders() ? await fetchTicket(address, token, signal) : undefined;
+  const ticket = options.ticket ??
+    (token !== undefined && !canSetHeaders() ? await fetchTicket(address, token, signal) : undefined);
   const protocols = ticket === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, TICKET_SUBPROTOCOL + ticket];
   const socket = openWebSocket(address, protocols, { token, caCerts });
   try {
     await opened(socket, address, signal);
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal.aborted || options.ticket !== undefined) throw error;
     throw await whyRefused(address, token, error, signal);
   }
   return await SchedulerLink.introduce(dialledTransport(socket), address, options);
@@ -186,7 +189,7 @@ export class SchedulerLink {
   static async introduce(
     transport: Transport,
     address: string,
-    options: Omit<SchedulerLinkOptions, "address" | "token" | "caCerts">,
+    options: Omit<SchedulerLinkOptions, "address" | "token" | "ticket" | "caCerts">,
   ): Promise<SchedulerLink> {
     const link = new SchedulerLink(transport, address, options);
     const { signal } = options;

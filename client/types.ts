@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Delayed } from "./delayed.ts";
+
 // ── Futures ──
 
 /** Bounds of one wait. The work itself goes on: cancel it to stop it. */
@@ -249,6 +251,71 @@ export interface TaskOptions extends SubmitOptions {
 /** Options of an actor: `actor: true`, or Dask's other spelling, `actors: true`. */
 export type ActorOptions = SubmitOptions & ({ actor: true; actors?: true } | { actors: true; actor?: true });
 
+/** Options of `scatter`. */
+export type ScatterOptions = Pick<SubmitOptions, "workers" | "allowOtherWorkers">;
+
+/** Options of `run`. `workers` are the workers that it runs on, each once: all of them where it is left out. */
+export type RunOptions = Pick<SubmitOptions, "workers" | "module" | "export" | "version" | "timeout" | "signal">;
+
+// ── Graphs ──
+
+/** Arguments of a node: values, futures and nodes. */
+export type NodeArgs<A extends readonly unknown[]> = { [I in keyof A]: Arg<A[I]> | Delayed<A[I]> | NodesIn<A[I]> };
+
+/** An array of values may be given as an array of nodes. */
+export type NodesIn<T> = T extends readonly (infer E)[] ? readonly (E | ActorFuture<E> | Delayed<E>)[] : never;
+
+/** Options of `delayed`; they go before those of `compute`. */
+export interface DelayedOptions extends
+  Pick<
+    SubmitOptions,
+    | "module"
+    | "export"
+    | "version"
+    | "isolation"
+    | "permissions"
+    | "onStuck"
+    | "maxPending"
+    | "concurrency"
+    | "workers"
+    | "allowOtherWorkers"
+    | "resources"
+    | "priority"
+    | "retries"
+  > {
+  /** What the keys of its nodes begin with. @default the target's name */
+  key?: string | undefined;
+  /**
+   * `true`: nodes of equal arguments are one. `false`: never run again where its result was lost.
+   *
+   * @default each node is its own, and may be run again
+   */
+  pure?: boolean | undefined;
+}
+
+/** Options of `compute` and `persist`, for all of the graph. `detached` and `signal` are for the nodes that are asked for. */
+export interface ComputeOptions extends
+  Pick<
+    SubmitOptions,
+    | "workers"
+    | "allowOtherWorkers"
+    | "resources"
+    | "priority"
+    | "retries"
+    | "detached"
+    | "timeout"
+    | "signal"
+  > {
+  /** Which nodes become actors: those that are asked for (`true`), one node, or several; besides those that were made so. */
+  actors?: true | Delayed<object> | Iterable<Delayed<object>> | undefined;
+}
+
+/** The actor of a node that is marked when it is computed. */
+export type AsActor<T> = T extends Handle ? T : Actor<T>;
+
+/** A future for each node, in the same shape. */
+export type Computed<N> = { -readonly [I in keyof N]: N[I] extends Delayed<infer T> ? Future<T> : never };
+
 // ── Waiting ──
 
 /** The values of a nest of futures: arrays, tuples and plain objects keep their shape. */
@@ -392,6 +459,25 @@ export interface ClientApi extends AsyncDisposable {
     x: T,
     options: GatherOptions & { errors: "skip" },
   ): Promise<GatheredSome<T>>;
+
+  /** Runs a graph; a future at once for each node given. */
+  compute<T extends object>(node: Delayed<T>, options: ComputeOptions & { actors: true }): Future<AsActor<T>>;
+  /** Runs a graph; a future at once for each node given, in the same shape. */
+  compute<T>(node: Delayed<T>, options?: ComputeOptions): Future<T>;
+  /** Runs a graph; a future at once for each node given, in the same shape. */
+  compute<const N extends readonly Delayed<unknown>[]>(nodes: N, options?: ComputeOptions): Computed<N>;
+  /** Runs a graph and keeps the results on workers: the same nodes, for further graphs. */
+  persist<const N extends Delayed<unknown> | readonly Delayed<unknown>[]>(nodes: N, options?: ComputeOptions): N;
+
+  /** Puts each value on a worker; futures, at once. */
+  scatter<T>(values: readonly T[], options?: ScatterOptions): Future<T>[];
+  /** Runs a function once on each worker; the results by worker id. */
+  run<A extends unknown[], R>(
+    target: TaskTarget<A, R>,
+    ...rest: ArgsThen<A, [options?: RunOptions]>
+  ): Promise<Record<string, Awaited<R>>>;
+  /** The actor of a key, without creating it. */
+  getActor<T = unknown>(key: string): Promise<Actor<T>>;
 
   /** Cancels futures, those of `submit` and `map` for everyone who holds them. */
   cancel(x: ActorFuture<unknown> | Iterable<ActorFuture<unknown>>): Promise<void>;

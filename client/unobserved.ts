@@ -69,6 +69,11 @@ export class UnobservedErrors {
     this.#reportAll(picked);
   }
 
+  /** Watches no longer what `includes` picks: its error tells nothing that its owner did not do itself. */
+  drop(includes: (rejection: Rejection) => boolean): void {
+    for (const rejection of [...this.#due, ...this.#later]) if (includes(rejection)) this.forget(rejection);
+  }
+
   #startTimer(): void {
     this.#due = this.#later;
     this.#later = new Set();

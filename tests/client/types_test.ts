@@ -1,17 +1,22 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { Delayed } from "../../client/delayed.ts";
 import type {
   Actor,
   ActorOptions,
   ActorTarget,
   Arg,
   ArgsThen,
+  AsActor,
   ClientApi,
   Completions,
+  Computed,
+  ComputeOptions,
   Future,
   Gathered,
   GatheredSome,
   GatherOptions,
+  RunOptions,
   TaskOptions,
   TaskTarget,
 } from "../../client/types.ts";
@@ -52,6 +57,35 @@ class SmallClient implements ClientApi {
   gather<T extends readonly unknown[] | [] | object>(x: T, options: { errors: "skip" }): Promise<GatheredSome<T>>;
   gather(x: object, options?: GatherOptions): Promise<unknown> {
     return gather(x, options as { errors: "skip" });
+  }
+
+  compute<T extends object>(node: Delayed<T>, options: ComputeOptions & { actors: true }): Future<AsActor<T>>;
+  compute<T>(node: Delayed<T>, options?: ComputeOptions): Future<T>;
+  compute<const N extends readonly Delayed<unknown>[]>(nodes: N, options?: ComputeOptions): Computed<N>;
+  compute(nodes: never): never {
+    this.calls.push([nodes]);
+    throw new Error("computed");
+  }
+
+  persist<const N extends Delayed<unknown> | readonly Delayed<unknown>[]>(nodes: N): N {
+    return nodes;
+  }
+
+  scatter<T>(values: readonly T[]): Future<T>[] {
+    this.calls.push([values]);
+    throw new Error("scattered");
+  }
+
+  run<A extends unknown[], R>(
+    target: TaskTarget<A, R>,
+    ...rest: ArgsThen<A, [options?: RunOptions]>
+  ): Promise<Record<string, Awaited<R>>> {
+    this.calls.push([target, ...rest]);
+    return Promise.resolve({});
+  }
+
+  getActor<T = unknown>(key: string): Promise<Actor<T>> {
+    return Promise.reject(new Error(`no ${key}`));
   }
 
   cancel(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   asCompleted,
   Client,
   currentActor,
+  delayed,
   type Future,
   gather,
   release,
@@ -496,6 +497,18 @@ export async function combine(c: Client, k: Actor<Counter>) {
   is<Future<number>[]>()(c.map((x: number) => x + 1, c.map(none, [1])), true);
   is<Future<Actor<Needs>>[]>()(c.map(Needs, ["a"], { actor: true }), true);
   is<Future<Actor<Counter>>[]>()(c.map(Counter, Array(3), { actor: true }), true);
+  is<Future<number>[]>()(c.scatter([1, 2]), true);
+  is<Future<number>[]>()(c.scatter([1, 2], { workers: "a" }), true);
+  is<Future<Float64Array<ArrayBuffer>>[]>()(c.scatter([new Float64Array(1)]), true);
+  c.submit(sum, [c.scatter([1, 2])]);
+  // @ts-expect-error one large value goes in an array
+  c.scatter(new Float64Array(1));
+  // @ts-expect-error no such option
+  c.scatter([1], { retries: 1 });
+  is<Record<string, number>>()(await c.run(none), true);
+  is<Record<string, string>>()(await c.run(sleep, [1], { workers: ["a"] }), true);
+  // @ts-expect-error missing arguments
+  await c.run(sleep);
   // @ts-expect-error wrong item
   c.map(Needs, [1], { actor: true });
   // @ts-expect-error classes are actors
@@ -518,6 +531,45 @@ export async function lifetimes(c: Client) {
   withOptions({}, { timeout: 1 });
   // @ts-expect-error only handles and futures
   release(counter.increment());
+}
+
+export async function graphs(c: Client) {
+  const counter = delayed(Counter)();
+  const steps = [1, 2, 3].map((i) => delayed(bump)(counter, i));
+  const total = delayed(sum)(steps);
+  is<number>()(await c.compute(total, { actors: counter }), true);
+  is<number>()(await c.compute(total, { actors: [counter], retries: 2 }), true);
+  is<number>()(await c.compute(total, { actors: new Set([counter]) }), true);
+  const [a, b] = c.compute([total, counter]);
+  is<Future<number>>()(a, true);
+  is<Future<Actor<Counter>>>()(b, true);
+  is<Future<number>[]>()(c.compute(steps), true);
+  const made = delayed(make, { actor: true })(5);
+  is<number>()(await (await c.compute(made)).n, true);
+  const plain = delayed(make)(5);
+  is<number>()(await (await c.compute(plain, { actors: true })).inc(), true);
+  is<Actor<Counter>>()(await c.compute(counter, { actors: true }), true);
+  const kept = c.persist(steps);
+  c.compute(delayed(sum)(kept));
+  delayed(add)(total, c.submit(none));
+  const node = c.persist(counter);
+  delayed(bump)(node, 1);
+  await release([node, ...kept]);
+  is<number>()(await c.compute(delayed<[number, number], number>("https://h/counter.ts#add")(1, total)), true);
+  delayed(remote<typeof Counter>("https://h/c.ts#Counter"))();
+  delayed(add, { pure: true, key: "sum", workers: ["a"], resources: { GPU: 1 } })(1, 2);
+  // @ts-expect-error wrong argument
+  delayed(add)(1, "x");
+  // @ts-expect-error a node is no future
+  await wait([total]);
+  // @ts-expect-error a node has no methods
+  counter.increment();
+  // @ts-expect-error nor a value
+  total + 1;
+  // @ts-expect-error a graph has many keys
+  c.compute(total, { key: "one" });
+  // @ts-expect-error only nodes become actors
+  c.compute(total, { actors: Counter });
 }
 
 @remote(import.meta)

@@ -1,0 +1,52 @@
+/**
+ * What is submitted, and under which key.
+ *
+ * @module
+ */
+
+import type { Encoded, SubmitBody } from "../protocol/mod.ts";
+import { workerList } from "./arguments.ts";
+import { sha256 } from "./sha256.ts";
+import type { ResolvedTarget } from "./targets.ts";
+import type { SubmitOptions } from "./types.ts";
+
+/** Options of one submission: those of `submit`, or of a node and its graph together. */
+export interface SubmissionOptions extends SubmitOptions {
+  /** Whether it is an actor. */
+  readonly actor: boolean;
+  /** Whether a task may run again where its result was lost. */
+  readonly repeatable: boolean;
+}
+
+/** The body of a submission. */
+export function createSubmitBody(target: ResolvedTarget, options: SubmissionOptions): SubmitBody {
+  const { actor, timeout } = options;
+  return {
+    target: {
+      module: target.module,
+      export: target.export,
+      name: target.name,
+      byValue: target.source !== undefined,
+      version: options.version,
+    },
+    actor,
+    home: options.isolation ?? target.home,
+    homeFixed: options.isolation !== undefined,
+    workers: workerList(options.workers),
+    allowOtherWorkers: options.allowOtherWorkers,
+    resources: options.resources && { ...options.resources },
+    priority: options.priority,
+    retries: options.retries,
+    timeout: timeout === Infinity ? undefined : timeout,
+    detached: options.detached,
+    pure: actor ? undefined : options.repeatable,
+  };
+}
+
+const utf8 = new TextEncoder();
+
+/** The key that equal submissions share: 128 bits of a digest over what runs and its arguments. */
+export function createPureKey(name: string, { target, actor }: SubmitBody, args: Encoded): string {
+  const what = utf8.encode(JSON.stringify([target.module, target.export, target.version ?? null, actor]));
+  return `${name}-${sha256(what, args.bytes).slice(0, 32)}`;
+}
