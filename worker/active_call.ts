@@ -4,9 +4,20 @@
  * @module
  */
 
-import type { CallInfo, WorkerInfo } from "../client/types.ts";
+import type { Actor, CallInfo, ClientApi, WorkerInfo } from "../client/types.ts";
 import type { Encoded, Executed, MessageOf } from "../protocol/mod.ts";
 import type { Context } from "./context.ts";
+import type { IsolateScope } from "./isolate_scope.ts";
+
+/** A call that has no answer yet: it runs, or waits for its turn. */
+export interface PendingCall {
+  /** Its number at the receiver. */
+  readonly id: number;
+  /** The method or attribute. */
+  readonly name: string;
+  /** The caller wants no answer any more: it gets none, and the method's signal aborts, or it never starts. */
+  cancel(reason: unknown): void;
+}
 
 /** Who made a call, and gets its answer. */
 export interface CallReceiver {
@@ -14,21 +25,23 @@ export interface CallReceiver {
   result(id: number, value: Encoded): void;
   /** The error, as an envelope. */
   failure(id: number, executed: Executed, error: Uint8Array): void;
-  /** The call did not finish in the turn in which it started. */
-  onPending(call: ActiveCall): void;
-  /** A call that was pending has an answer now, or needs none. */
-  onSettled(call: ActiveCall): void;
+  /** The call did not finish in the turn in which it came. */
+  onPending(call: PendingCall): void;
+  /** A call that was pending has an answer now, needs none, or is about to start. */
+  onSettled(call: PendingCall): void;
 }
 
-/** The actor, as a context shows it. */
+/** The actor or task, as a context shows it. */
 export interface ContextOwner {
   /** Its key. */
   readonly key: string;
-  /** Its worker. */
-  readonly worker: WorkerInfo;
+  /** Its isolate. */
+  readonly scope: IsolateScope;
+  /** A handle of the actor; left out for a task. */
+  readonly handle?: () => Actor<unknown>;
 }
 
-/** What runs in an actor's name: a call, its constructor, its dispose hook. */
+/** What runs in an actor's or task's name: a call, a constructor, a dispose hook, a function. */
 export class CallContext implements Context {
   readonly #owner: ContextOwner;
   readonly #deadline: number | undefined;
@@ -43,12 +56,27 @@ export class CallContext implements Context {
 
   /** The worker. */
   get worker(): WorkerInfo {
-    return this.#owner.worker;
+    return this.#owner.scope.worker;
   }
 
-  /** Key of the actor. */
-  get actorKey(): string {
+  /** Key of the actor or task. */
+  get holder(): string {
     return this.#owner.key;
+  }
+
+  /** Key of the actor; `undefined` in a task. */
+  get actorKey(): string | undefined {
+    return this.#owner.handle === undefined ? undefined : this.#owner.key;
+  }
+
+  /** A handle of the actor; `undefined` in a task. */
+  get actor(): Actor<unknown> | undefined {
+    return this.#owner.handle?.();
+  }
+
+  /** The isolate as a client. */
+  get client(): ClientApi {
+    return this.#owner.scope.session.client;
   }
 
   /** Made when the method asks for it, as hardly any does. */
@@ -77,7 +105,7 @@ export interface CallOwner extends ContextOwner {
 }
 
 /** A call that started. It keeps nothing of its message's bytes. */
-export class ActiveCall extends CallContext {
+export class ActiveCall extends CallContext implements PendingCall {
   /** Its number at the receiver. */
   readonly id: number;
   /** The method or attribute. */
@@ -97,7 +125,6 @@ export class ActiveCall extends CallContext {
     this.receiver = receiver;
   }
 
-  /** The caller wants no answer any more: it gets none, and the method's signal aborts. */
   cancel(reason: unknown): void {
     this.#owner.cancel(this, reason);
   }

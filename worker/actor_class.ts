@@ -96,8 +96,8 @@ function memberOf(
   return descriptor.get !== undefined || (own && "value" in descriptor) ? ATTRIBUTE : undefined;
 }
 
-/** A plain function that returns a promise counts as sync, and its promise is awaited. */
-function kindOf(method: object): MethodKind {
+/** How a function answers. A plain one that returns a promise counts as sync, and its promise is awaited. */
+export function kindOf(method: object): MethodKind {
   switch ((method as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag]) {
     case "AsyncFunction":
       return "async";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WorkerInfo } from "../client/types.ts";
+import type { Actor } from "../client/types.ts";
 import { type Clock, platformClock } from "../connection/mod.ts";
 import {
   ActorStartError,
@@ -16,23 +16,21 @@ import {
 } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { hasSyncMethod, isClass } from "./actor_class.ts";
-import { ActorInstance, type ClassRecord, decodeArguments, lost } from "./actor_instance.ts";
+import { ActorInstance, type ClassRecord, lost } from "./actor_instance.ts";
 import { applyInContext, contextProvider } from "./context.ts";
-import type { CreateOrder, CreateOutcome, IsolateCounters, IsolateSettings } from "./isolate.ts";
+import type { CreateOrder, CreateOutcome, IsolateCounters } from "./isolate.ts";
+import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import { type FutureValues, NO_VALUES } from "./references.ts";
 
 /** Milliseconds that are kept for dispose hooks, at most. */
 const DISPOSE_TIME = 1000;
 
 /** What makes a home. */
 export interface ActorHomeOptions {
-  /** Its id within the host. */
-  readonly home: string;
-  /** WebSocket address of its data plane; empty where its calls are relayed. */
-  readonly address: string;
-  /** What every isolate of the host knows. */
-  readonly settings: IsolateSettings;
+  /** The isolate. */
+  readonly scope: IsolateScope;
   /** The time. */
   readonly clock?: Clock;
   /** Told of errors outside of any call, in one line. Defaults to `console.error`. */
@@ -51,15 +49,11 @@ interface Entry {
 
 /** The actors of one isolate. */
 export class ActorHome {
-  /** Its id within the host. */
-  readonly home: string;
-  /** WebSocket address of its data plane; empty where its calls are relayed. */
-  readonly address: string;
+  /** The isolate. */
+  readonly scope: IsolateScope;
   /** The time. */
   readonly clock: Clock;
-  readonly #settings: IsolateSettings;
   readonly #policy: ModulePolicy;
-  readonly #worker: WorkerInfo;
   readonly #log: (line: string) => void;
   /** By incarnation: an actor that ends slowly may share its key with the next one. */
   readonly #entries = new Map<string, Entry>();
@@ -69,20 +63,16 @@ export class ActorHome {
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
   constructor(options: ActorHomeOptions) {
-    const { settings } = options;
-    this.home = options.home;
-    this.address = options.address;
+    this.scope = options.scope;
     this.clock = options.clock ?? platformClock;
-    this.#settings = settings;
-    this.#policy = new ModulePolicy(settings.allowModules);
-    this.#worker = Object.freeze({ id: settings.worker, name: settings.workerName, address: options.address });
+    this.#policy = new ModulePolicy(options.scope.settings.allowModules);
     this.#log = options.log ?? ((line) => console.error(line));
   }
 
   /** Loads the module if it must, constructs, and reports. Never rejects. */
   async create(order: CreateOrder): Promise<CreateOutcome> {
     const { key, incarnation } = order;
-    if (this.#ended !== undefined) return failed(lost(key, this.#worker, this.#ended, "no"), "no");
+    if (this.#ended !== undefined) return failed(lost(key, this.scope.worker, this.#ended, "no"), "no");
     if (this.#entries.has(incarnation)) {
       return failed(new ProtocolError(`Cannot create ${key}: its incarnation ${incarnation} is here already`), "no");
     }
@@ -90,7 +80,10 @@ export class ActorHome {
     const entry: Entry = { key, instance: undefined, ended: undefined, cancel };
     this.#entries.set(incarnation, entry);
     const outcome = await Promise.race([this.#make(order, entry), cancelled]);
-    if (!outcome.ok) this.#entries.delete(incarnation);
+    if (!outcome.ok) {
+      this.#entries.delete(incarnation);
+      this.scope.endHolder(key);
+    }
     return outcome;
   }
 
@@ -136,8 +129,10 @@ export class ActorHome {
   /** Counts an error that belongs to no call, and says in one line whose it was. */
   reportUnhandled(error: unknown, actor: string | undefined = contextProvider.get()?.actorKey): void {
     this.#unhandled++;
-    const whose = actor === undefined ? "" : ` of actor ${actor}`;
-    this.#log(`Unhandled error${whose} on worker ${this.#worker.name} (${this.home}): ${oneLine(error)}`);
+    const { worker, home } = this.scope;
+    const task = actor === undefined ? contextProvider.get()?.holder : undefined;
+    const whose = actor !== undefined ? ` of actor ${actor}` : task !== undefined ? ` of task ${task}` : "";
+    this.#log(`Unhandled error${whose} on worker ${worker.name} (${home}): ${oneLine(error)}`);
   }
 
   async #drain(timeout: number): Promise<void> {
@@ -151,7 +146,10 @@ export class ActorHome {
   async #make(order: CreateOrder, entry: Entry): Promise<CreateOutcome> {
     let target: LoadedTarget;
     try {
-      target = await loadExport(order.target, { policy: this.#policy, moduleTimeout: this.#settings.moduleTimeout });
+      target = await loadExport(order.target, {
+        policy: this.#policy,
+        moduleTimeout: this.scope.settings.moduleTimeout,
+      });
     } catch (error) {
       return failed(error, "no", { importFailed: isImportFailure(error) });
     }
@@ -163,21 +161,27 @@ export class ActorHome {
       });
       return failed(error, "no", { needsSharedHome: true });
     }
-    const context = new CallContext({ key: order.key, worker: this.#worker });
+    const context = new CallContext({ key: order.key, scope: this.scope, handle: notMadeYet });
     let executed: Executed = "no";
+    let values: FutureValues = NO_VALUES;
+    try {
+      if (order.refs.length > 0) values = await this.scope.prepare(order.args, order.refs);
+    } catch (error) {
+      return failed(error, executed);
+    }
     for (let retries = order.retries;; retries--) {
       // Whoever cancelled has been answered: nothing more may start.
-      if (entry.ended !== undefined) return failed(lost(order.key, this.#worker, entry.ended, executed), executed);
+      if (entry.ended !== undefined) return failed(lost(order.key, this.scope.worker, entry.ended, executed), executed);
       let object: unknown;
       try {
         // Each attempt gets arguments of its own: the one before may have changed them.
-        const args = decodeArguments(order.args);
+        const args = this.scope.decodeArguments(order.args, order.refs, values, order.key);
         executed = "yes";
         if (constructs) object = applyInContext(context, Reflect.construct, undefined, [target, args]);
         else object = await applyInContext(context, target, undefined, args);
       } catch (error) {
         if (executed === "yes" && retries > 0) continue;
-        const remote = executed === "yes" ? { worker: this.#worker.name, actor: order.key } : undefined;
+        const remote = executed === "yes" ? { worker: this.scope.worker.name, actor: order.key } : undefined;
         return failed(error, executed, { remote });
       }
       return this.#place(order, entry, target, object);
@@ -195,24 +199,25 @@ export class ActorHome {
       }
       const tag = platformRandom(new Uint8Array(TAG_BYTES));
       const record = this.#recordOf(classNameOf(target) ?? order.target.name);
-      instance = new ActorInstance({ object, key, incarnation, tag, worker: this.#worker, clock: this.clock, record });
+      instance = new ActorInstance({ object, key, incarnation, tag, scope: this.scope, clock: this.clock, record });
     } catch (error) {
       return failed(error, "yes");
     }
     if (entry.ended !== undefined) {
       instance.end(entry.ended);
       this.#dispose(instance);
-      return failed(lost(key, this.#worker, entry.ended, "yes"), "yes");
+      return failed(lost(key, this.scope.worker, entry.ended, "yes"), "yes");
     }
     entry.instance = instance;
     const { tag, manifest } = instance;
-    return { ok: true, created: { home: this.home, address: this.address, tag, manifest } };
+    const { home, address } = this.scope;
+    return { ok: true, created: { home, address, tag, manifest } };
   }
 
   #endEntry(entry: Entry, reason: LossReason | "released"): void {
     entry.ended ??= reason;
     entry.instance?.end(reason);
-    entry.cancel(failed(lost(entry.key, this.#worker, reason, "unknown"), "unknown"));
+    entry.cancel(failed(lost(entry.key, this.scope.worker, reason, "unknown"), "unknown"));
   }
 
   async #dispose(instance: ActorInstance): Promise<void> {
@@ -221,6 +226,7 @@ export class ActorHome {
     } catch (error) {
       this.reportUnhandled(error, instance.key);
     }
+    this.scope.endHolder(instance.key);
   }
 
   #recordOf(className: string): ClassRecord {
@@ -232,6 +238,12 @@ export class ActorHome {
 
 const TAG_BYTES = 16;
 const NO_TAG = new Uint8Array(TAG_BYTES);
+
+function notMadeYet(): Actor<unknown> {
+  throw new Error(
+    "currentActor() is not available in a constructor: there is no handle before the instance is complete",
+  );
+}
 
 /** What a failure may say beside its error. */
 interface FailureDetails {

@@ -12,13 +12,12 @@ import {
   ActorLostError,
   type ActorManifest,
   ActorNotFoundError,
+  type ActorReference,
   CallKind,
   CallTimeoutError,
-  decodeValue,
   type Encoded,
   encodeError,
   encodeManifest,
-  encodeValue,
   type Executed,
   type LossReason,
   type MessageOf,
@@ -26,10 +25,13 @@ import {
   ProtocolError,
   SerializationError,
 } from "../protocol/mod.ts";
-import type { WorkerInfo } from "../client/types.ts";
+import type { Actor, WorkerInfo } from "../client/types.ts";
 import { buildMethodTable, manifestOf, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
+import { CallLine } from "./call_line.ts";
 import { applyInContext } from "./context.ts";
+import type { IsolateScope } from "./isolate_scope.ts";
+import { decodePlainArguments, type FutureValues, NO_VALUES } from "./references.ts";
 
 /** What a class's actors of one isolate have in common: its counters. */
 export interface ClassRecord {
@@ -50,15 +52,12 @@ export interface ActorInstanceOptions {
   /** The secret that an attaching caller has to know. */
   readonly tag: Uint8Array;
   /** Where it lives. */
-  readonly worker: WorkerInfo;
+  readonly scope: IsolateScope;
   /** The time. */
   readonly clock: Clock;
   /** Counts for its class. */
   readonly record: ClassRecord;
 }
-
-const RESULT = Object.freeze({ root: "result", role: "result" } as const);
-const ARGUMENTS = Object.freeze({ root: "args", role: "argument" } as const);
 
 /** One live actor. */
 export class ActorInstance implements CallOwner {
@@ -71,12 +70,14 @@ export class ActorInstance implements CallOwner {
   /** The encoded manifest. */
   readonly manifest: Uint8Array;
   /** Where it lives. */
-  readonly worker: WorkerInfo;
+  readonly scope: IsolateScope;
   readonly #object: object;
   readonly #table: MethodTable;
   readonly #clock: Clock;
   readonly #record: ClassRecord;
   readonly #pending = new Set<ActiveCall>();
+  /** Callers with calls that wait. */
+  readonly #lines = new Map<CallReceiver, CallLine>();
   #ended: LossReason | "released" | undefined;
   /** Set when it takes no more calls, resolved when none is under way. */
   #drained: PromiseWithResolvers<void> | undefined;
@@ -86,7 +87,7 @@ export class ActorInstance implements CallOwner {
     this.key = options.key;
     this.incarnation = options.incarnation;
     this.tag = options.tag;
-    this.worker = options.worker;
+    this.scope = options.scope;
     this.#object = options.object;
     this.#clock = options.clock;
     this.#record = options.record;
@@ -97,10 +98,21 @@ export class ActorInstance implements CallOwner {
     this.#record.actors++;
   }
 
-  /** Runs a call, or refuses it. Whatever happens, the receiver gets exactly one answer, unless it cancels. */
+  /** A new handle of this actor. */
+  readonly handle = (): Actor<unknown> => this.scope.session.handleOf(this.#reference());
+
+  /**
+   * Runs a call, or refuses it. Whatever happens, the receiver gets exactly one answer, unless it cancels. A call with
+   * futures among its arguments waits for their values, and what the same receiver calls meanwhile waits behind it.
+   */
   call(message: MessageOf<"call">, receiver: CallReceiver): void {
     if (this.#ended !== undefined) return this.#refuse(message, receiver, this.#lost("no"));
     if (this.#drained !== undefined) return this.#refuse(message, receiver, this.#leaving(message.name));
+    if (message.refs.length > 0 || this.#lines.size > 0) return this.#lineUp(message, receiver);
+    this.#start(message, receiver, NO_VALUES);
+  }
+
+  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues): void {
     if (message.deadline === 0) return this.#refuse(message, receiver, this.#tooLate(message.name));
     const member = this.#table.get(message.name);
     if (message.kind === CallKind.attribute) {
@@ -112,7 +124,9 @@ export class ActorInstance implements CallOwner {
     if (member?.type !== "method") return this.#refuse(message, receiver, this.#notFound("method", message.name));
     let args: unknown[];
     try {
-      args = decodeArguments(message.args);
+      args = message.refs.length === 0
+        ? decodePlainArguments(message.args)
+        : this.scope.decodeArguments(message.args, message.refs, values, this.key);
     } catch (error) {
       return this.#refuse(message, receiver, error);
     }
@@ -136,6 +150,7 @@ export class ActorInstance implements CallOwner {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
     this.#record.actors--;
+    for (const line of [...this.#lines.values()]) line.end(() => this.#lost("no"));
     for (const call of [...this.#pending]) {
       if (this.#settle(call)) call.abort(this.#failLost(call));
     }
@@ -155,6 +170,28 @@ export class ActorInstance implements CallOwner {
   /** Forgets a call that is under way; nothing is sent. */
   cancel(call: ActiveCall, reason: unknown): void {
     if (this.#settle(call)) call.abort(reason);
+  }
+
+  #lineUp(message: MessageOf<"call">, receiver: CallReceiver): void {
+    let values: FutureValues | Promise<FutureValues>;
+    try {
+      values = this.scope.prepare(message.args, message.refs);
+    } catch (error) {
+      values = Promise.reject(error);
+    }
+    let line = this.#lines.get(receiver);
+    if (line === undefined) {
+      if (!(values instanceof Promise)) return this.#start(message, receiver, values);
+      line = new CallLine({
+        receiver,
+        clock: this.#clock,
+        start: (message, values) => this.#start(message, receiver, values),
+        refuse: (message, error) => this.#refuse(message, receiver, error ?? this.#tooLate(message.name)),
+        onEmpty: () => this.#lines.delete(receiver),
+      });
+      this.#lines.set(receiver, line);
+    }
+    line.add(message, values);
   }
 
   #run(
@@ -218,7 +255,7 @@ export class ActorInstance implements CallOwner {
     if (this.#ended !== undefined) return void this.#failLost(call);
     let encoded: Encoded;
     try {
-      encoded = encodeValue(value, RESULT);
+      encoded = this.scope.encodeResult(value);
     } catch (error) {
       this.#record.errors++;
       return call.receiver.failure(call.id, "yes", encodeError(isIterator(value) ? this.#iteratorError(call) : error));
@@ -229,7 +266,7 @@ export class ActorInstance implements CallOwner {
   #throw(call: ActiveCall, error: unknown): void {
     if (this.#ended !== undefined) return void this.#failLost(call);
     this.#record.errors++;
-    const remote = { worker: this.worker.name, actor: this.key, method: call.name };
+    const remote = { worker: this.scope.worker.name, actor: this.key, method: call.name };
     call.receiver.failure(call.id, "yes", encodeError(error, remote));
   }
 
@@ -250,6 +287,13 @@ export class ActorInstance implements CallOwner {
     this.#refuse(message, receiver, new ProtocolError(text, { code: "VERSION_MISMATCH" }));
   }
 
+  #reference(): ActorReference {
+    const { key, incarnation, tag, manifest } = this;
+    const { home, address, settings } = this.scope;
+    const { worker, host, hostAddress } = settings;
+    return { key, incarnation, worker, host, home, address, hostAddress, tag, manifest };
+  }
+
   /** One text for all names that are not there, whatever the reason. */
   #notFound(what: "method" | "attribute", name: string): MethodNotFoundError {
     const shown = JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name);
@@ -263,7 +307,7 @@ export class ActorInstance implements CallOwner {
   }
 
   #leaving(name: string): ActorLostError {
-    const worker = this.worker.name || this.worker.id;
+    const worker = this.scope.worker.name || this.scope.worker.id;
     return new ActorLostError(
       `Cannot call ${name} of ${this.key}: its worker ${worker} is leaving. Create the actor anew`,
       { code: "DRAINING", worker, reason: "drained" },
@@ -274,7 +318,7 @@ export class ActorInstance implements CallOwner {
     const reason = this.#ended!;
     // Who calls what was given back learns no more than who never had it.
     if (reason === "released" && executed === "no") return notFound(this.key);
-    return lost(this.key, this.worker, reason, executed);
+    return lost(this.key, this.scope.worker, reason, executed);
   }
 
   #iteratorError({ name }: ActiveCall): SerializationError {
@@ -302,17 +346,6 @@ export function lost(
     worker: name,
     reason: reason === "released" ? "cancelled" : reason,
   });
-}
-
-/**
- * The arguments of a call or constructor.
- *
- * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
- */
-export function decodeArguments(bytes: Uint8Array): unknown[] {
-  const args = decodeValue(bytes, ARGUMENTS);
-  if (!Array.isArray(args)) throw new ProtocolError("Cannot read arguments: they are no array");
-  return args;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

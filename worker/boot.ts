@@ -37,6 +37,8 @@ export const hostBoot = object({
   moduleTimeout: uint,
   /** How many shared isolates it starts at the most. */
   isolates: uint,
+  /** How many task isolates it starts at the most. */
+  threads: uint,
   /** Resident memory in bytes at which the watchdog calls out at once; 0 for none. */
   memoryLimit: uint,
   /** How log lines look on standard error. */

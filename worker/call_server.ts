@@ -10,6 +10,7 @@ import {
   CloseCode,
   decodeValue,
   DEFAULT_LIMITS,
+  DependencyLostError,
   encodeBody,
   type Encoded,
   encodeError,
@@ -22,14 +23,17 @@ import {
   ProtocolError,
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
-import type { ActiveCall, CallReceiver } from "./active_call.ts";
+import type { CallReceiver, PendingCall } from "./active_call.ts";
 import type { ActorHome } from "./actor_home.ts";
 import { type ActorInstance, notFound } from "./actor_instance.ts";
+import type { StoredResults } from "./result_store.ts";
 
 /** Options of {@linkcode serveCaller}. */
 export interface ServeCallerOptions {
   /** What a caller may do. */
   readonly limits?: Limits;
+  /** Results that a caller may ask for; left out where none are kept. */
+  readonly results?: StoredResults | undefined;
 }
 
 /**
@@ -38,7 +42,7 @@ export interface ServeCallerOptions {
  * @returns The connection, so that whoever ends the home can end it too.
  */
 export function serveCaller(transport: Transport, home: ActorHome, options: ServeCallerOptions = {}): Connection {
-  const { limits = DEFAULT_LIMITS } = options;
+  const { limits = DEFAULT_LIMITS, results } = options;
   return acceptConnection(transport, {
     clock: home.clock,
     limits,
@@ -48,7 +52,7 @@ export function serveCaller(transport: Transport, home: ActorHome, options: Serv
       }
       const welcome: PlainWelcome = { troupe: TROUPE_VERSION, runtime: `deno ${Deno.version.deno}` };
       connection.send({ op: "welcome", version, body: encodeBody(welcome) });
-      return new CallServer(connection, home, limits);
+      return new CallServer(connection, home, limits, results);
     },
   });
 }
@@ -61,13 +65,15 @@ class CallServer implements ConnectionReceiver, CallReceiver {
   readonly #connection: Connection;
   readonly #home: ActorHome;
   readonly #limits: Limits;
+  readonly #results: StoredResults | undefined;
   readonly #slots = new Map<number, Slot>();
-  readonly #pending = new Map<number, ActiveCall>();
+  readonly #pending = new Map<number, PendingCall>();
 
-  constructor(connection: Connection, home: ActorHome, limits: Limits) {
+  constructor(connection: Connection, home: ActorHome, limits: Limits, results: StoredResults | undefined) {
     this.#connection = connection;
     this.#home = home;
     this.#limits = limits;
+    this.#results = results;
   }
 
   onMessage(message: Message): void {
@@ -81,6 +87,8 @@ class CallServer implements ConnectionReceiver, CallReceiver {
         return;
       case "cancel":
         return this.#cancel(message);
+      case "getData":
+        return this.#getData(message);
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message from a caller`);
     }
@@ -88,7 +96,8 @@ class CallServer implements ConnectionReceiver, CallReceiver {
 
   onClose(): void {
     const gone = new CallCancelledError("The caller is gone: its connection closed");
-    for (const call of [...this.#pending.values()]) call.cancel(gone);
+    // The last first: whatever waits behind another must not get its turn now.
+    for (const call of [...this.#pending.values()].reverse()) call.cancel(gone);
     this.#slots.clear();
   }
 
@@ -100,13 +109,13 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     this.#connection.send({ op: "failure", id, executed: executedNumber(executed), error });
   }
 
-  onPending(call: ActiveCall): void {
+  onPending(call: PendingCall): void {
     this.#pending.set(call.id, call);
     const most = this.#limits.outstandingCalls * 2;
     if (this.#pending.size > most) this.#connection.close(CloseCode.tooMany, `More than ${most} calls are outstanding`);
   }
 
-  onSettled(call: ActiveCall): void {
+  onSettled(call: PendingCall): void {
     this.#pending.delete(call.id);
   }
 
@@ -117,6 +126,16 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     const slot = this.#slots.get(message.slot);
     if (typeof slot === "object") return slot.call(message, this);
     this.failure(message.id, "no", encodeError(notFound(slot ?? `of slot ${message.slot}`)));
+  }
+
+  #getData({ id, key }: MessageOf<"getData">): void {
+    const stored = this.#results?.get(key);
+    if (stored) return this.#connection.send({ op: "result", id, value: stored.bytes, refs: stored.refs });
+    this.failure(
+      id,
+      "no",
+      encodeError(new DependencyLostError(`Cannot give the value of ${key}: it is not kept here, or not any more`)),
+    );
   }
 
   #attach({ slot, key, incarnation, tag }: MessageOf<"attach">): void {

@@ -7,15 +7,22 @@
 import type { Connection, Transport } from "../connection/mod.ts";
 import type { ActorHome } from "./actor_home.ts";
 import { serveCaller } from "./call_server.ts";
+import type { StoredResults } from "./result_store.ts";
 
 /** All connections that a home serves, so that they can be ended with it. */
 export class CallerSet {
   readonly #home: ActorHome;
+  readonly #results: StoredResults | undefined;
   readonly #connections = new Set<Connection>();
 
-  /** Serves nobody yet. */
-  constructor(home: ActorHome) {
+  /**
+   * Serves nobody yet.
+   *
+   * @param results Results that callers may ask for.
+   */
+  constructor(home: ActorHome, results?: StoredResults) {
     this.#home = home;
+    this.#results = results;
   }
 
   /** How many there are. */
@@ -28,6 +35,7 @@ export class CallerSet {
     const connection: Connection = serveCaller(
       observeEnd(transport, () => this.#connections.delete(connection)),
       this.#home,
+      { results: this.#results },
     );
     if (connection.closed === undefined) this.#connections.add(connection);
   }

@@ -1,5 +1,5 @@
 /**
- * What runs now: the worker, the call and the actor, for `currentWorker()`, `currentCall()` and `currentActor()`.
+ * What runs now: the worker, the call, the actor and the client, for `currentWorker()`, `currentCall()` and the others.
  *
  * User modules import their own copy of the library, so the context goes by a registered symbol of `globalThis` and not
  * by a variable of this module.
@@ -9,16 +9,14 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { CONTEXT } from "../client/brands.ts";
-import type { CallInfo, WorkerInfo } from "../client/types.ts";
+import type { Context as LibraryContext } from "../client/context.ts";
 
 /** What is known inside a method, a constructor or a task, and in whatever they started. */
-export interface Context {
-  /** The worker. */
-  readonly worker: WorkerInfo;
-  /** The call. */
-  readonly call: CallInfo;
+export interface Context extends LibraryContext {
   /** Key of the actor; absent in a task. */
   readonly actorKey?: string | undefined;
+  /** Key of the actor or task: what it gets and makes is held in its name. */
+  readonly holder: string;
 }
 
 /** What stands at `globalThis[Symbol.for("troupe.context.1")]` of an isolate. */

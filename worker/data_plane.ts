@@ -27,7 +27,7 @@ export interface DataPlaneOptions {
   /** Whether callers of all homes come here: to `/ws/<home>`. */
   readonly singlePort: boolean;
   /** What every isolate knows. */
-  readonly settings: Omit<IsolateSettings, "listen">;
+  readonly settings: Pick<IsolateSettings, "worker" | "host" | "publicKey">;
   /** Serves a caller that was let in. */
   readonly serve: (home: string, transport: Transport) => void;
 }

@@ -15,17 +15,22 @@ import {
   encodeError,
   type MessageOf,
   submitBody,
+  type SubmittedTarget,
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
 import { runtimeName } from "../client/platform.ts";
 import { DataPlane, type DataPlaneOptions } from "./data_plane.ts";
 import { dialScheduler } from "./dial.ts";
+import { LoadedModules } from "./generations.ts";
 import { HostLink } from "./host_link.ts";
+import { HostTasks } from "./host_tasks.ts";
 import { InlineIsolate } from "./inline_isolate.ts";
-import type { IsolateCounters, IsolateSettings } from "./isolate.ts";
+import type { HostServices, IsolateCounters, IsolateSettings } from "./isolate.ts";
 import { IsolatePool, type PoolOrder } from "./isolate_pool.ts";
 import { ModuleGraphs, type ModuleSource } from "./module_graph.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import { ResultStore } from "./result_store.ts";
+import { TaskIsolates } from "./task_isolates.ts";
 import { startWebWorkerIsolate } from "./web_worker_isolate.ts";
 
 /** Milliseconds between reports of counters. */
@@ -40,11 +45,13 @@ export interface HostOptions {
   /** Further certificate authorities, as PEM; a host process has them by `--cert`. */
   readonly caCerts?: readonly string[] | undefined;
   /** What every isolate knows. */
-  readonly settings: Omit<IsolateSettings, "listen">;
+  readonly settings: Omit<IsolateSettings, "listen" | "scheduler" | "caCerts" | "hostAddress">;
   /** Where callers can reach it; `undefined` where it only dials out, and starts no isolates. */
   readonly dataPlane: Omit<DataPlaneOptions, "settings" | "serve"> | undefined;
   /** How many shared isolates run at the most. */
   readonly isolates: number;
+  /** How many task isolates run at the most. */
+  readonly threads: number;
   /** Answers questions about modules. */
   readonly modules: ModuleSource;
   /** The time. */
@@ -79,6 +86,9 @@ export class Host {
   readonly #policy: ModulePolicy;
   readonly #graphs: ModuleGraphs;
   readonly #dataPlane: DataPlane | undefined;
+  readonly #results = new ResultStore();
+  readonly #taskIsolates: TaskIsolates;
+  readonly #tasks: HostTasks;
   #link: HostLink | undefined;
   #flushed: Promise<void> | undefined;
   #unlink: (info: CloseInfo) => void;
@@ -89,24 +99,59 @@ export class Host {
     this.#options = options;
     const { dataPlane, clock } = options;
     ({ promise: this.unlinked, resolve: this.#unlink } = Promise.withResolvers<CloseInfo>());
-    const { hostname, singlePort } = dataPlane ?? {};
-    const listen = dataPlane && !singlePort ? { hostname: hostname!, contactHostname: dataPlane.contact } : undefined;
-    const settings: IsolateSettings = { ...options.settings, listen };
     this.#dataPlane = dataPlane && new DataPlane({
       ...dataPlane,
-      settings,
+      settings: options.settings,
       serve: (home, transport) => this.#pool.serve(home, transport),
     });
     this.address = this.#dataPlane?.address ?? "";
-    this.#inline = new InlineIsolate({ address: this.address, settings, clock });
+    const { scheduler, caCerts } = options;
+    const { hostname, singlePort } = dataPlane ?? {};
+    const listen = dataPlane && !singlePort ? { hostname: hostname!, contactHostname: dataPlane.contact } : undefined;
+    const settings: IsolateSettings = { ...options.settings, listen, scheduler, caCerts, hostAddress: this.address };
+    const services: HostServices = {
+      clientTicket: async () => (await this.#link!.request("clientTicket", {})).ticket,
+    };
+    const inline = new InlineIsolate({ address: this.address, settings, services, results: this.#results, clock });
+    const inlineModules = new LoadedModules();
+    const graphOf = (target: SubmittedTarget) => this.#graphs.of(target);
+    this.#inline = inline;
     this.#policy = new ModulePolicy(settings.allowModules);
     this.#graphs = new ModuleGraphs(options.modules);
     this.#pool = new IsolatePool({
-      inline: this.#inline,
-      start: dataPlane && ((home, kind) => startWebWorkerIsolate({ home, kind, settings, clock })),
+      inline,
+      inlineModules,
+      start: dataPlane && ((home, kind) => {
+        const address = this.#dataPlane!.addressOf(home);
+        return startWebWorkerIsolate({ home, kind, address, settings, services, clock });
+      }),
       isolates: options.isolates,
-      graphOf: (target) => this.#graphs.of(target),
+      graphOf,
       onEnded: (key, incarnation, reason) => this.#link?.ended({ key, incarnation }, reason),
+    });
+    this.#taskIsolates = new TaskIsolates({
+      inline,
+      inlineModules,
+      start: dataPlane && ((home) => {
+        // Nobody calls a task.
+        const alone = { ...settings, listen: undefined };
+        return startWebWorkerIsolate({ home, kind: "shared", settings: alone, services, clock });
+      }),
+      threads: options.threads,
+      graphOf,
+      workerName: settings.workerName,
+    });
+    this.#tasks = new HostTasks({
+      host: settings.host,
+      results: this.#results,
+      isolates: this.#taskIsolates,
+      policy: this.#policy,
+      getData: (holder, key) => inline.scope.session.getData(holder, key),
+      report: {
+        computed: (...said) => this.#link!.computed(...said),
+        computeFailed: (...said) => this.#link!.computeFailed(...said),
+        stored: (...said) => this.#link!.stored(...said),
+      },
     });
   }
 
@@ -120,6 +165,10 @@ export class Host {
       clock,
       onCreate: (order) => void this.#create(order),
       onDestroy: ({ key, incarnation }) => void this.#pool.destroy(key, incarnation),
+      onCompute: (order) => void this.#tasks.compute(order),
+      onCancelCompute: (order) => this.#tasks.cancel(order),
+      onStore: (order) => this.#tasks.store(order),
+      onForget: (order) => this.#tasks.forget(order),
       onChannel: ({ home }, channel) => this.#pool.serve(home, channel),
       onClose: (info) => {
         this.#stopReports();
@@ -140,7 +189,14 @@ export class Host {
   }
 
   async #close(timeout: number): Promise<void> {
-    await this.#pool.close(timeout);
+    const { clock } = this.#options;
+    const end = clock.now() + timeout;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const stop = clock.setTimer(timeout, resolve);
+    await Promise.race([this.#tasks.settled(), late]);
+    stop();
+    this.#tasks.end();
+    await Promise.all([this.#taskIsolates.close(0), this.#pool.close(Math.max(0, end - clock.now()))]);
     this.#stopReports();
     this.#link?.close(CloseCode.goingAway, "the host ends");
     await Promise.all([this.#flushed, this.#dataPlane?.close()]);
@@ -152,27 +208,30 @@ export class Host {
       const body = decodeBody(submitBody, message.submitted, "submit");
       const outcome = await this.#pool.create(this.#orderOf(message, body));
       if (!outcome.ok) return this.#link!.createFailed(message, outcome.executed, outcome.error);
-      const { created, isolate } = outcome;
-      const address = created.address || (this.#dataPlane?.addressOf(isolate.home) ?? "");
-      this.#link!.created(message, { ...created, address, homeKind: isolate.kind });
+      this.#link!.created(message, { ...outcome.created, homeKind: outcome.isolate.kind });
     } catch (error) {
       this.#link!.createFailed(message, "no", encodeError(error));
     }
   }
 
   #orderOf(message: MessageOf<"create">, body: ReturnType<typeof submitBody>): PoolOrder {
-    const { key, incarnation, args } = message;
+    const { key, incarnation, args, refs } = message;
     const { target, home, homeFixed } = body;
     this.#policy.check(target.module);
     // The scheduler creates anew what may be retried, perhaps elsewhere.
-    return { key, incarnation, args, target, home, homeFixed, retries: 0 };
+    return { key, incarnation, args, refs, target, home, homeFixed, retries: 0 };
   }
 
   #reportLater(): void {
     this.#stopReports = this.#options.clock.setTimer(REPORT_INTERVAL, async () => {
       const counters = await this.#pool.counters(REPORT_INTERVAL);
       if (this.#link!.closed) return;
-      this.#link!.report({ isolates: this.#pool.size, classes: sumByClass(counters) });
+      this.#link!.report({
+        isolates: this.#pool.size + this.#taskIsolates.size,
+        classes: sumByClass(counters),
+        results: this.#results.size,
+        resultBytes: this.#results.bytes,
+      });
       this.#reportLater();
     });
   }

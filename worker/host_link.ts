@@ -1,5 +1,5 @@
 /**
- * The host's connection to the scheduler: creations, their outcomes, relayed calls, counters.
+ * The host's connection to the scheduler: creations, tasks, their outcomes, relayed calls, counters.
  *
  * @module
  */
@@ -14,9 +14,14 @@ import {
   type Transport,
 } from "../connection/mod.ts";
 import {
+  type Answered,
+  type Asked,
   CloseCode,
   type CloseInfo,
+  ConnectionLostError,
   type CreatedBody,
+  decodeBody,
+  decodeError,
   encodeBody,
   type Executed,
   executedNumber,
@@ -27,6 +32,8 @@ import {
   type MessageOf,
   ProtocolError,
   randomHex,
+  type RequestName,
+  REQUESTS,
 } from "../protocol/mod.ts";
 
 /** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
@@ -42,6 +49,14 @@ export interface HostLinkOptions {
   readonly onCreate: (order: MessageOf<"create">) => void;
   /** Disposes of an actor. */
   readonly onDestroy: (order: MessageOf<"destroy">) => void;
+  /** Runs a task. */
+  readonly onCompute: (order: MessageOf<"compute">) => void;
+  /** Stops a task. */
+  readonly onCancelCompute: (order: MessageOf<"cancelCompute">) => void;
+  /** Keeps a value. */
+  readonly onStore: (order: MessageOf<"store">) => void;
+  /** Drops values. */
+  readonly onForget: (order: MessageOf<"forget">) => void;
   /** Serves a caller of a home whose frames the scheduler relays. */
   readonly onChannel: (target: ChannelTarget, transport: Transport) => void;
   /** The end: called once. */
@@ -54,6 +69,20 @@ export interface ActorInstance {
   readonly key: string;
   /** 64 random bits. */
   readonly incarnation: string;
+}
+
+/** Names one attempt at a task. */
+export interface TaskRun {
+  /** The cluster-wide name. */
+  readonly key: string;
+  /** The attempt. */
+  readonly run: number;
+}
+
+/** A question that has no answer yet. */
+interface Question {
+  settle(answer: MessageOf<"answer">): void;
+  lose(error: Error): void;
 }
 
 /** The link of one host incarnation. */
@@ -78,6 +107,8 @@ export class HostLink {
   readonly #channels: Channels;
   readonly #options: HostLinkOptions;
   readonly #welcomed: Promise<unknown>;
+  readonly #questions = new Map<number, Question>();
+  #nextQuestion = 1;
   #stopPings = () => {};
 
   private constructor(transport: Transport, options: HostLinkOptions) {
@@ -113,6 +144,41 @@ export class HostLink {
     this.#connection.send({ op: "ended", key, incarnation, reason });
   }
 
+  /** A task ran, and this host keeps its result; `value` is the result where it is small. */
+  computed({ key, run }: TaskRun, size: number, value: Uint8Array | undefined, refs: readonly string[]): void {
+    this.#connection.send({ op: "computed", key, run, size, value, refs });
+  }
+
+  /** A task failed, or did not start because nobody gave what `missing` names. */
+  computeFailed({ key, run }: TaskRun, executed: Executed, error: Uint8Array, missing: readonly string[]): void {
+    this.#connection.send({ op: "computeFailed", key, run, executed: executedNumber(executed), error, missing });
+  }
+
+  /** This host keeps a scattered value. */
+  stored(key: string, size: number): void {
+    this.#connection.send({ op: "stored", key, size });
+  }
+
+  /**
+   * Asks the scheduler something.
+   *
+   * @throws {ConnectionLostError} Where the link ends first; else what the scheduler refused it with.
+   */
+  request<N extends RequestName>(name: N, asked: Asked<N>): Promise<Answered<N>> {
+    if (this.closed) return Promise.reject(unlinked(name, this.closed));
+    const id = this.#nextQuestion++;
+    return new Promise((resolve, reject) => {
+      this.#questions.set(id, {
+        settle({ ok, body }) {
+          if (ok) resolve(decodeBody(REQUESTS[name].answered, body, name) as Answered<N>);
+          else reject(decodeError(body));
+        },
+        lose: reject,
+      });
+      this.#connection.send({ op: "request", id, name, body: encodeBody(asked as object) });
+    });
+  }
+
   /** Tells the counters. */
   report(body: HostReport): void {
     this.#connection.send({ op: "report", body: encodeBody(body) });
@@ -129,6 +195,19 @@ export class HostLink {
         return this.#options.onCreate(message);
       case "destroy":
         return this.#options.onDestroy(message);
+      case "compute":
+        return this.#options.onCompute(message);
+      case "cancelCompute":
+        return this.#options.onCancelCompute(message);
+      case "store":
+        return this.#options.onStore(message);
+      case "forget":
+        return this.#options.onForget(message);
+      case "answer": {
+        const question = this.#questions.get(message.id);
+        this.#questions.delete(message.id);
+        return question?.settle(message);
+      }
       case "open":
       case "data":
       case "close":
@@ -141,6 +220,14 @@ export class HostLink {
   #end(info: CloseInfo): void {
     this.#stopPings();
     this.#channels.close(info);
+    for (const question of this.#questions.values()) question.lose(unlinked("the scheduler", info));
+    this.#questions.clear();
     this.#options.onClose(info);
   }
+}
+
+function unlinked(what: string, { reason }: CloseInfo): ConnectionLostError {
+  return new ConnectionLostError(`Cannot ask ${what}: the host's link has ended${reason && `: ${reason}`}`, {
+    executed: "no",
+  });
 }

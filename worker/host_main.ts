@@ -60,6 +60,7 @@ function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
     },
     dataPlane: { hostname, port, contact, singlePort },
     isolates: boot.isolates,
+    threads: boot.threads,
     modules: {
       list: async (url) => (await watchdog.request("listModules", { url }) as { files: string[] }).files,
       reload: async (url) => void await watchdog.request("reloadModule", { url }),

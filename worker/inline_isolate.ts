@@ -9,13 +9,19 @@ import { CloseCode, type LossReason } from "../protocol/mod.ts";
 import { ActorHome } from "./actor_home.ts";
 import { CallerSet } from "./caller_set.ts";
 import type {
-  ActorIsolate,
   CreateOrder,
   CreateOutcome,
+  HostServices,
+  Isolate,
   IsolateCounters,
   IsolateEnd,
   IsolateSettings,
+  TaskOrder,
+  TaskOutcome,
 } from "./isolate.ts";
+import { IsolateScope, type IsolateScopeOptions } from "./isolate_scope.ts";
+import type { StoredResults } from "./result_store.ts";
+import { TaskRunner } from "./task_runner.ts";
 
 /** Options of {@linkcode InlineIsolate}. */
 export interface InlineIsolateOptions {
@@ -23,27 +29,39 @@ export interface InlineIsolateOptions {
   readonly settings: IsolateSettings;
   /** WebSocket address of the host's server, which hands its callers to {@linkcode InlineIsolate.serve}. */
   readonly address: string;
+  /** What the host does for its isolates. */
+  readonly services: HostServices;
+  /** The results that the host keeps: callers may ask for them. */
+  readonly results?: StoredResults;
+  /** Makes its session. @default as a client of the scheduler */
+  readonly openSession?: IsolateScopeOptions["openSession"];
   /** The time. */
   readonly clock?: Clock;
 }
 
-/** An {@linkcode ActorIsolate} in the isolate that makes it. It has no server of its own. */
-export class InlineIsolate implements ActorIsolate {
+/** An {@linkcode Isolate} in the isolate that makes it. It has no server of its own. */
+export class InlineIsolate implements Isolate {
   readonly home = "inline";
   readonly kind = "inline";
   readonly address: string;
   readonly ended: Promise<IsolateEnd>;
+  /** What its code shares. */
+  readonly scope: IsolateScope;
+  readonly #tasks: TaskRunner;
   readonly #home: ActorHome;
   readonly #callers: CallerSet;
   readonly #clock: Clock;
   readonly #end: (end: IsolateEnd) => void;
 
   /** Starts nothing. */
-  constructor({ settings, address, clock = platformClock }: InlineIsolateOptions) {
+  constructor(options: InlineIsolateOptions) {
+    const { address, results, clock = platformClock } = options;
     this.address = address;
     this.#clock = clock;
-    this.#home = new ActorHome({ home: this.home, address, settings, clock });
-    this.#callers = new CallerSet(this.#home);
+    this.scope = new IsolateScope({ ...options, home: this.home });
+    this.#home = new ActorHome({ scope: this.scope, clock });
+    this.#tasks = new TaskRunner(this.scope);
+    this.#callers = new CallerSet(this.#home, results);
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());
   }
 
@@ -53,6 +71,14 @@ export class InlineIsolate implements ActorIsolate {
 
   destroy(key: string, incarnation: string, reason: LossReason | "released"): Promise<void> {
     return this.#home.destroy(key, incarnation, reason);
+  }
+
+  compute(order: TaskOrder): Promise<TaskOutcome> {
+    return this.#tasks.compute(order);
+  }
+
+  cancelCompute(key: string, run: number): void {
+    this.#tasks.cancel(key, run);
   }
 
   serve(transport: Transport): void {
@@ -73,7 +99,9 @@ export class InlineIsolate implements ActorIsolate {
     const stop = this.#clock.setTimer(timeout, resolve);
     await Promise.race([this.#home.close("drained", timeout), late]);
     stop();
+    this.#tasks.end("the worker is leaving");
     this.#callers.close(CloseCode.draining, "The worker is leaving");
+    this.scope.close();
     this.#end({ reason: "drained", message: "It was closed" });
   }
 }

@@ -9,6 +9,12 @@ import type { Transport } from "../connection/mod.ts";
 
 /** What every isolate of a host knows. */
 export interface IsolateSettings {
+  /** WebSocket address of the scheduler. */
+  readonly scheduler: string;
+  /** Further certificate authorities for it and for peers, as PEM. */
+  readonly caCerts: readonly string[] | undefined;
+  /** WebSocket address of the host's own data plane; empty where it only dials out. */
+  readonly hostAddress: string;
   /** Id of the worker. */
   readonly worker: string;
   /** Name of the worker. */
@@ -35,19 +41,21 @@ export interface CreateOrder {
   readonly target: SubmittedTarget;
   /** The constructor's arguments, encoded. */
   readonly args: Uint8Array;
+  /** Keys of the actors and futures in them. */
+  readonly refs: readonly string[];
   /** How often a constructor that throws is run again. */
   readonly retries: number;
   /** Whether a class with a sync method is refused here: true in an inline home, which must not be held up. */
   readonly asyncOnly: boolean;
 }
 
-/** Why a creation failed. */
+/** Why a creation or a task failed. */
 export interface CreateFailure {
   /** An encoded error envelope. */
   readonly error: Uint8Array;
-  /** Whether the constructor ran. */
+  /** Whether the constructor or function ran. */
   readonly executed: Executed;
-  /** The class has a sync method and the home was {@linkcode CreateOrder.asyncOnly}: nothing ran, create it elsewhere. */
+  /** It is not async all through and the order was `asyncOnly`: nothing ran, run it elsewhere. */
   readonly needsSharedHome: boolean;
   /** The module did not load: this isolate remembers that, and must not be asked for it again. */
   readonly importFailed: boolean;
@@ -57,6 +65,45 @@ export interface CreateFailure {
 export type CreateOutcome =
   | { readonly ok: true; readonly created: Omit<CreatedBody, "homeKind"> }
   | { readonly ok: false; readonly failure: CreateFailure };
+
+/** The value of a future. */
+export interface FetchedValue {
+  /** The key whose value it is. */
+  readonly key: string;
+  /** The value, encoded. */
+  readonly bytes: Uint8Array;
+  /** Keys of the actors and futures in it. */
+  readonly refs: readonly string[];
+}
+
+/** A task to run. */
+export interface TaskOrder {
+  /** The cluster-wide name of the task and of its result. */
+  readonly key: string;
+  /** The attempt, as the scheduler counts. */
+  readonly run: number;
+  /** The function. */
+  readonly target: SubmittedTarget;
+  /** Its arguments, encoded. */
+  readonly args: Uint8Array;
+  /** Keys of the actors and futures in them. */
+  readonly refs: readonly string[];
+  /** The values of those futures. */
+  readonly values: readonly FetchedValue[];
+  /** Whether a sync function is refused here, because it would hold up the host's event loop. */
+  readonly asyncOnly: boolean;
+}
+
+/** What came of a task: its encoded result with the keys of the actors and futures in it, or why there is none. */
+export type TaskOutcome =
+  | { readonly ok: true; readonly value: Uint8Array<ArrayBuffer>; readonly refs: readonly string[] }
+  | { readonly ok: false; readonly failure: CreateFailure };
+
+/** What an isolate asks of its host. */
+export interface HostServices {
+  /** A one-use ticket with which the isolate connects to the scheduler as a client of its own. */
+  clientTicket(): Promise<string>;
+}
 
 /** What an isolate has counted since it started. */
 export interface IsolateCounters {
@@ -103,3 +150,20 @@ export interface ActorIsolate {
   /** Resolves when the isolate has ended, by `close` or by an accident that took its actors. */
   readonly ended: Promise<IsolateEnd>;
 }
+
+/** A JavaScript heap in which tasks run, under the contract of {@linkcode ActorIsolate}. */
+export interface TaskIsolate {
+  /** Its id within the host: `inline`, `task-1` … */
+  readonly home: string;
+  /** Loads the module if it must, runs the function, and encodes what it gives. */
+  compute(order: TaskOrder): Promise<TaskOutcome>;
+  /** Nobody wants the result any more: a function that awaits sees its signal, and its outcome is that it was cancelled. */
+  cancelCompute(key: string, run: number): void;
+  /** As {@linkcode ActorIsolate.close}. */
+  close(timeout: number): Promise<void>;
+  /** As {@linkcode ActorIsolate.ended}. */
+  readonly ended: Promise<IsolateEnd>;
+}
+
+/** What every isolate can do. Which of both it is used for is its owner's business: user code of the two is kept apart. */
+export type Isolate = ActorIsolate & TaskIsolate;

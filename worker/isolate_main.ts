@@ -7,12 +7,14 @@
  */
 
 import { createPortTransport } from "../connection/mod.ts";
-import { CloseCode } from "../protocol/mod.ts";
+import { CloseCode, ConnectionLostError } from "../protocol/mod.ts";
 import { ActorHome } from "./actor_home.ts";
 import { createCallerDoor } from "./caller_door.ts";
 import { CallerSet } from "./caller_set.ts";
 import { guardedClock, guardErrors, guardExits, guardPermissions } from "./isolate_guard.ts";
 import type { FromIsolate, IsolateRequestName, IsolateRequests, IsolateStart, ToIsolate } from "./isolate_messages.ts";
+import { IsolateScope } from "./isolate_scope.ts";
+import { TaskRunner } from "./task_runner.ts";
 
 /** Milliseconds for the last frames of an isolate that exits to reach their sockets. */
 const LAST_WORDS = 20;
@@ -26,10 +28,13 @@ addEventListener("message", (event) => {
   }
 }, { once: true });
 
-function start({ home: id, settings, port }: IsolateStart): void {
-  const say = (message: FromIsolate) => port.postMessage(message);
-  const address = settings.listen === undefined ? "" : listen(settings.listen, (request) => door(request));
-  const home = new ActorHome({ home: id, address, settings, clock: guardedClock });
+function start({ home: id, address: given, settings, port }: IsolateStart): void {
+  const say = (message: FromIsolate, transfer: Transferable[] = []) => port.postMessage(message, transfer);
+  const address = settings.listen === undefined ? given : listen(settings.listen, (request) => door(request));
+  const tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
+  const scope = new IsolateScope({ settings, home: id, address, services: tickets });
+  const home = new ActorHome({ scope, clock: guardedClock });
+  const tasks = new TaskRunner(scope);
   const callers = new CallerSet(home);
   const door = createCallerDoor({
     worker: settings.worker,
@@ -57,11 +62,48 @@ function start({ home: id, settings, port }: IsolateStart): void {
 
   port.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
     if (data.type === "serve") return callers.serve(createPortTransport(data.port));
+    if (data.type === "cancelCompute") return tasks.cancel(data.key, data.run);
+    if (data.type === "ticket") return tickets.settle(data);
+    if (data.type === "compute") {
+      const outcome = await tasks.compute(data.order);
+      // One that exits answers nothing more: its end says what became of the task.
+      if (!exiting) say({ type: "settled", id: data.id, value: outcome }, outcome.ok ? [outcome.value.buffer] : []);
+      return;
+    }
     const value = await answer(home, data);
-    if (data.type === "close") await endCallers(callers, CloseCode.draining, "The worker is leaving");
+    if (data.type === "close") {
+      await endCallers(callers, CloseCode.draining, "The worker is leaving");
+      scope.close();
+    }
     say({ type: "settled", id: data.id, value });
   };
   say({ type: "ready", address });
+}
+
+/** Asks the host for tickets. */
+class Tickets {
+  readonly #ask: (id: number) => void;
+  readonly #asked = new Map<number, PromiseWithResolvers<string>>();
+  #next = 1;
+
+  constructor(ask: (id: number) => void) {
+    this.#ask = ask;
+  }
+
+  clientTicket(): Promise<string> {
+    const asked = Promise.withResolvers<string>();
+    const id = this.#next++;
+    this.#asked.set(id, asked);
+    this.#ask(id);
+    return asked.promise;
+  }
+
+  settle({ id, ticket, error }: Extract<ToIsolate, { type: "ticket" }>): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (ticket !== undefined) asked?.resolve(ticket);
+    else asked?.reject(new ConnectionLostError(error, { executed: "no" }));
+  }
 }
 
 /** Resolves when the last frames have had time to leave: after it the host terminates this isolate. */
@@ -73,7 +115,7 @@ async function endCallers(callers: CallerSet, code: number, reason: string): Pro
 
 function answer(
   home: ActorHome,
-  request: Exclude<ToIsolate, { type: "serve" }>,
+  request: Exclude<ToIsolate, { type: "serve" | "ticket" | "cancelCompute" | "compute" }>,
 ): IsolateRequests[IsolateRequestName]["answered"] | Promise<IsolateRequests[IsolateRequestName]["answered"]> {
   switch (request.type) {
     case "create":

@@ -8,12 +8,21 @@
  */
 
 import type { LossReason } from "../protocol/mod.ts";
-import type { CreateOrder, CreateOutcome, IsolateCounters, IsolateSettings } from "./isolate.ts";
+import type {
+  CreateOrder,
+  CreateOutcome,
+  IsolateCounters,
+  IsolateSettings,
+  TaskOrder,
+  TaskOutcome,
+} from "./isolate.ts";
 
 /** The only message that goes to the Web Worker itself; the port is transferred with it. */
 export interface IsolateStart {
   /** Id of the home. */
   readonly home: string;
+  /** WebSocket address at which callers reach it, where it has no server of its own; may be empty. */
+  readonly address: string;
   /** What every isolate of the host knows. */
   readonly settings: IsolateSettings;
   /** Carries everything else. */
@@ -29,6 +38,8 @@ export interface IsolateRequests {
     readonly asked: { readonly key: string; readonly incarnation: string; readonly reason: LossReason | "released" };
     readonly answered: undefined;
   };
+  /** Runs a task. */
+  compute: { readonly asked: { readonly order: TaskOrder }; readonly answered: TaskOutcome };
   /** Counts. */
   counters: { readonly asked: Record<never, never>; readonly answered: IsolateCounters };
   /** Ends all actors, after their calls and with their dispose hooks. */
@@ -44,16 +55,22 @@ export type ToIsolate =
     [N in IsolateRequestName]: { readonly type: N; readonly id: number } & IsolateRequests[N]["asked"];
   }[IsolateRequestName]
   /** Serves a relayed caller. */
-  | { readonly type: "serve"; readonly port: MessagePort };
+  | { readonly type: "serve"; readonly port: MessagePort }
+  /** Nobody wants the result of a task any more. */
+  | { readonly type: "cancelCompute"; readonly key: string; readonly run: number }
+  /** The ticket of that number, or why there is none. */
+  | { readonly type: "ticket"; readonly id: number; readonly ticket: string | undefined; readonly error: string };
 
 /** Isolate to host. */
 export type FromIsolate =
-  /** It takes orders now. `address` is empty where it has no server of its own. */
+  /** It takes orders now, and callers at this address; it is empty where calls are relayed. */
   | { readonly type: "ready"; readonly address: string }
   /** It could not start. */
   | { readonly type: "failed"; readonly message: string }
   /** The answer to the request of that id. */
   | { readonly type: "settled"; readonly id: number; readonly value: IsolateRequests[IsolateRequestName]["answered"] }
+  /** It wants to connect to the scheduler. */
+  | { readonly type: "ticket"; readonly id: number }
   /** User code asked the isolate to exit: `how` it did. Its callers are being told. */
   | { readonly type: "exiting"; readonly how: string }
   /** They have been told. */

@@ -29,6 +29,8 @@ export type StartIsolate = (home: string, kind: HomeKind) => Promise<ActorIsolat
 export interface IsolatePoolOptions {
   /** The host's own isolate. */
   readonly inline: ActorIsolate;
+  /** What it has loaded, for tasks too. @default nothing yet */
+  readonly inlineModules?: LoadedModules;
   /** Starts others; `undefined` where there are no Web Workers: then everything runs in the host's own. */
   readonly start: StartIsolate | undefined;
   /** How many shared isolates run at the most, not counting those of old code that wait for their last actor to end. */
@@ -87,8 +89,9 @@ export class IsolatePool {
 
   constructor(options: IsolatePoolOptions) {
     this.#options = options;
-    this.#own = this.#seat(options.inline.home, "inline", Promise.resolve(options.inline));
-    this.#own.isolate = options.inline;
+    const { inline, inlineModules } = options;
+    this.#own = this.#seat(inline.home, "inline", Promise.resolve(inline), inlineModules);
+    this.#own.isolate = inline;
   }
 
   /** How many isolates run or start. */
@@ -179,13 +182,13 @@ export class IsolatePool {
     return this.#seat(home, kind, this.#options.start(home, kind));
   }
 
-  #seat(home: string, kind: HomeKind, started: Promise<ActorIsolate>): Seat {
+  #seat(home: string, kind: HomeKind, started: Promise<ActorIsolate>, modules = new LoadedModules()): Seat {
     const seat: Seat = {
       home,
       kind,
       started,
       isolate: undefined,
-      modules: new LoadedModules(),
+      modules,
       actors: new Set(),
       old: false,
     };
@@ -245,7 +248,8 @@ function refused(error: Error): PoolOutcome {
   return { ok: false, executed: "no", error: encodeError(error) };
 }
 
-function cannotReload(target: SubmittedTarget): ModuleLoadError {
+/** What is said of code that changed where only one isolate is. */
+export function cannotReload(target: SubmittedTarget): ModuleLoadError {
   return new ModuleLoadError(
     `Cannot load ${target.module} anew: it has changed since this worker loaded it, and a worker without isolates keeps ` +
       "what it has loaded. Start the worker again",

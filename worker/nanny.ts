@@ -192,6 +192,7 @@ export class Nanny implements RunningWorker {
         allowModules,
         moduleTimeout: MODULE_TIMEOUT,
         isolates: hello.isolates,
+        threads: hello.threads,
         memoryLimit: hello.memoryLimit,
         logs: settings.logs,
       },

@@ -137,6 +137,7 @@ export class SingleWorker implements RunningWorker {
       },
       dataPlane: undefined,
       isolates: hello.isolates,
+      threads: hello.threads,
       modules: NO_MODULE_SOURCE,
       clock,
     });

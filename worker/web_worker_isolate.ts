@@ -1,5 +1,5 @@
 /**
- * A Web Worker isolate as a home of actors, seen from the host.
+ * A Web Worker isolate, seen from the host.
  *
  * @module
  */
@@ -8,12 +8,15 @@ import { type Clock, createPortTransport, joinTransports, platformClock, type Tr
 import { ActorLostError, CloseCode, type HomeKind, type LossReason } from "../protocol/mod.ts";
 import { observeEnd } from "./caller_set.ts";
 import type {
-  ActorIsolate,
   CreateOrder,
   CreateOutcome,
+  HostServices,
+  Isolate,
   IsolateCounters,
   IsolateEnd,
   IsolateSettings,
+  TaskOrder,
+  TaskOutcome,
 } from "./isolate.ts";
 import type { FromIsolate, IsolateRequestName, IsolateRequests, IsolateStart, ToIsolate } from "./isolate_messages.ts";
 
@@ -25,6 +28,10 @@ export interface WebWorkerIsolateOptions {
   readonly kind: HomeKind;
   /** What every isolate of the host knows. */
   readonly settings: IsolateSettings;
+  /** What the host does for its isolates. */
+  readonly services: HostServices;
+  /** WebSocket address at which callers reach it, where it has no server of its own. @default nowhere */
+  readonly address?: string;
   /** Deno permissions of its own; they need `--unstable-worker-options`. Defaults to those of the host. */
   readonly permissions?: Deno.PermissionOptions;
   /** The time. */
@@ -39,7 +46,7 @@ const EXIT_GRACE = 250;
  *
  * @throws {Error} Where it ends before that.
  */
-export async function startWebWorkerIsolate(options: WebWorkerIsolateOptions): Promise<ActorIsolate> {
+export async function startWebWorkerIsolate(options: WebWorkerIsolateOptions): Promise<Isolate> {
   const isolate = new WebWorkerIsolate(options);
   await isolate.ready;
   return isolate;
@@ -50,7 +57,7 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-class WebWorkerIsolate implements ActorIsolate {
+class WebWorkerIsolate implements Isolate {
   readonly home: string;
   readonly kind: HomeKind;
   readonly ended: Promise<IsolateEnd>;
@@ -60,6 +67,7 @@ class WebWorkerIsolate implements ActorIsolate {
   readonly #port: MessagePort;
   readonly #clock: Clock;
   readonly #workerName: string;
+  readonly #services: HostServices;
   readonly #pending = new Map<number, Pending>();
   readonly #relayed = new Set<Transport>();
   readonly #resolveEnded: (end: IsolateEnd) => void;
@@ -71,11 +79,13 @@ class WebWorkerIsolate implements ActorIsolate {
   #closing: Promise<void> | undefined;
   #hasEnded = false;
 
-  constructor({ home, kind, settings, permissions, clock = platformClock }: WebWorkerIsolateOptions) {
+  constructor(options: WebWorkerIsolateOptions) {
+    const { home, kind, settings, services, address = "", permissions, clock = platformClock } = options;
     this.home = home;
     this.kind = kind;
     this.#clock = clock;
     this.#workerName = settings.workerName;
+    this.#services = services;
     ({ promise: this.ended, resolve: this.#resolveEnded } = Promise.withResolvers<IsolateEnd>());
     ({ promise: this.ready, resolve: this.#resolveReady, reject: this.#rejectReady } = Promise.withResolvers<void>());
     this.#worker = new Worker(import.meta.resolve("./isolate_main.ts"), {
@@ -91,7 +101,7 @@ class WebWorkerIsolate implements ActorIsolate {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#port.onmessage = ({ data }: MessageEvent<FromIsolate>) => this.#receive(data);
-    this.#worker.postMessage({ home, settings, port: port2 } satisfies IsolateStart, [port2]);
+    this.#worker.postMessage({ home, address, settings, port: port2 } satisfies IsolateStart, [port2]);
   }
 
   create(order: CreateOrder): Promise<CreateOutcome> {
@@ -103,6 +113,20 @@ class WebWorkerIsolate implements ActorIsolate {
   async destroy(key: string, incarnation: string, reason: LossReason | "released"): Promise<void> {
     // With the isolate the actor has gone as well.
     await this.#ask("destroy", { key, incarnation, reason }).catch(() => {});
+  }
+
+  compute(order: TaskOrder): Promise<TaskOutcome> {
+    const args = order.args.slice();
+    // The host may keep the values, and others may need them.
+    const values = order.values.map((value) => ({ ...value, bytes: value.bytes.slice() }));
+    return this.#ask("compute", { order: { ...order, args, values } }, [
+      args.buffer,
+      ...values.map(({ bytes }) => bytes.buffer),
+    ]);
+  }
+
+  cancelCompute(key: string, run: number): void {
+    if (!this.#hasEnded) this.#port.postMessage({ type: "cancelCompute", key, run } satisfies ToIsolate);
   }
 
   counters(): Promise<IsolateCounters> {
@@ -153,6 +177,8 @@ class WebWorkerIsolate implements ActorIsolate {
         this.#pending.get(message.id)?.resolve(message.value as never);
         this.#pending.delete(message.id);
         return;
+      case "ticket":
+        return void this.#giveTicket(message.id);
       case "exiting":
         this.#exiting = `${message.how} was called in it`;
         this.#stopGrace = this.#clock.setTimer(EXIT_GRACE, () => this.#exit());
@@ -160,6 +186,14 @@ class WebWorkerIsolate implements ActorIsolate {
       case "exited":
         return this.#exit();
     }
+  }
+
+  async #giveTicket(id: number): Promise<void> {
+    const answer = await this.#services.clientTicket().then(
+      (ticket) => ({ ticket, error: "" }),
+      (error) => ({ ticket: undefined, error: error instanceof Error ? error.message : String(error) }),
+    );
+    if (!this.#hasEnded) this.#port.postMessage({ type: "ticket", id, ...answer } satisfies ToIsolate);
   }
 
   #exit(): void {

@@ -17,6 +17,7 @@ import {
   ActorLostError,
   ActorNotFoundError,
   ActorStartError,
+  CallCancelledError,
   decodeManifest,
   encodeValue,
   FreeVariableError,
@@ -27,13 +28,15 @@ import {
   ProtocolError,
   SerializationError,
 } from "../../protocol/mod.ts";
-import type { ActorIsolate, IsolateSettings } from "../../worker/isolate.ts";
-import { createActor, failureOf, fixture, orderOf } from "../helpers/isolates.ts";
+import type { HostServices, Isolate, IsolateSettings } from "../../worker/isolate.ts";
+import { encodeWithReferences, FutureOf } from "../helpers/fake_scheduler.ts";
+import { createActor, failureOf, fixture, orderOf, resultOf, taskOf } from "../helpers/isolates.ts";
+import { Queue } from "../helpers/queue.ts";
 import type { RawCaller } from "../helpers/raw_caller.ts";
 
 /** An isolate, and how a caller gets to it. */
 export interface IsolateUnderTest {
-  readonly isolate: ActorIsolate;
+  readonly isolate: Isolate;
   connect(): Promise<RawCaller>;
   /** Undoes what starting it did beside it. */
   cleanUp?(): void;
@@ -42,13 +45,13 @@ export interface IsolateUnderTest {
 /** What differs between isolates. */
 export interface IsolateContractOptions {
   /** Starts one. */
-  start(settings?: Partial<IsolateSettings>): Promise<IsolateUnderTest>;
+  start(settings?: Partial<IsolateSettings>, services?: HostServices): Promise<IsolateUnderTest>;
   /** Why tests of exits are not run; absent where they are. */
   readonly skipExits?: string;
 }
 
 interface Bench {
-  readonly isolate: ActorIsolate;
+  readonly isolate: Isolate;
   readonly caller: RawCaller;
   connect(): Promise<RawCaller>;
   /** Creates an actor and attaches the caller to it. */
@@ -486,6 +489,110 @@ export function testIsolateContract(name: string, options: IsolateContractOption
         }));
     });
 
+    describe("running tasks", () => {
+      it("runs sync and async functions with their arguments, and gives results as bytes", () =>
+        withIsolate(async ({ isolate }) => {
+          assertEquals(resultOf(await isolate.compute(taskOf("tasks.ts", "add", [1, 2]))), 3);
+          const bytes = resultOf(await isolate.compute(taskOf("tasks.ts", "fill", [3])));
+          assertEquals(bytes, new Uint8Array([7, 7, 7]));
+        }));
+
+      it("runs a function by value, and names the variables that it left behind", () =>
+        withIsolate(async ({ isolate }) => {
+          const source = (text: string) => `data:text/javascript,${encodeURIComponent(`export default (${text});`)}`;
+          const task = (text: string) => taskOf(source(text), "default", [20], { byValue: true });
+          assertEquals(resultOf(await isolate.compute(task("(x) => x + 1"))), 21);
+          const { error, executed } = failureOf(await isolate.compute(task("(x) => x + step")));
+          assertInstanceOf(error, FreeVariableError);
+          assertEquals([error.variables, executed], [["step"], "no"]);
+        }));
+
+      it("keeps an error's class, and says which function threw it", () =>
+        withIsolate(async ({ isolate }) => {
+          const { error, executed } = failureOf(await isolate.compute(taskOf("tasks.ts", "overheat")));
+          assertEquals([error.name, error.degrees, executed], ["TooHot", 90, "yes"]);
+          assertEquals(isRemoteError(error) && error.remote, { worker: "alice", method: "overheat" });
+        }));
+
+      it("refuses what has no single result, and runs none of it", () =>
+        withIsolate(async ({ isolate }) => {
+          for (const name of ["numbers", "numbersLater"]) {
+            const { error, executed } = failureOf(await isolate.compute(taskOf("tasks.ts", name)));
+            assertInstanceOf(error, SerializationError);
+            assertEquals(executed, "no");
+          }
+          assertEquals(failureOf(await isolate.compute(taskOf("tasks.ts", "Unfit"))).executed, "no");
+        }));
+
+      it("refuses a sync function where only async ones may run, and says that it may run elsewhere", () =>
+        withIsolate(async ({ isolate }) => {
+          const order = taskOf("tasks.ts", "add", [1, 2], { asyncOnly: true });
+          const { needsSharedHome, executed } = failureOf(await isolate.compute(order));
+          assertEquals([needsSharedHome, executed], [true, "no"]);
+          assertEquals(resultOf(await isolate.compute({ ...order, asyncOnly: false })), 3);
+        }));
+
+      it("says that an import failed, and names what is not allowed", () =>
+        withIsolate(async ({ isolate }) => {
+          const missing = failureOf(await isolate.compute(taskOf("nowhere.ts", "add")));
+          assertInstanceOf(missing.error, ModuleLoadError);
+          assertEquals([missing.importFailed, missing.executed], [true, "no"]);
+          const forbidden = failureOf(await isolate.compute(taskOf("https://paste.example/add.js", "add")));
+          assertInstanceOf(forbidden.error, ModuleNotAllowedError);
+        }));
+
+      it("tells a function that awaits that nobody wants its result, and answers at once", () =>
+        withIsolate(async ({ isolate }) => {
+          const name = crypto.randomUUID();
+          const channel = new BroadcastChannel(name);
+          const told = new Queue<string>();
+          channel.onmessage = ({ data }) => told.push(data);
+          const order = taskOf("tasks.ts", "waitForAbort", [name]);
+          const running = isolate.compute(order);
+          await told.next((text) => text === "started");
+          isolate.cancelCompute(order.key, order.run + 1);
+          isolate.cancelCompute(order.key, order.run);
+          const { error, executed } = failureOf(await running);
+          assertInstanceOf(error, CallCancelledError);
+          assertEquals(executed, "unknown");
+          await told.next((text) => text === "aborted: AbortError");
+          channel.close();
+        }));
+
+      it("does not start a task that is cancelled before its module has loaded", () =>
+        withIsolate(async ({ isolate }) => {
+          const source = `let runs = 0; export const run = () => ++runs;
+            await new Promise((end) => setTimeout(end, 20)); // ${crypto.randomUUID()}`;
+          const order = taskOf(`data:text/javascript,${encodeURIComponent(source)}`, "run");
+          const cancelled = isolate.compute(order);
+          isolate.cancelCompute(order.key, order.run);
+          assertEquals(failureOf(await cancelled).executed, "no");
+          assertEquals(resultOf(await isolate.compute({ ...order, key: "after" })), 1);
+        }));
+
+      it("does not start a task that is cancelled at once", () =>
+        withIsolate(async ({ isolate }) => {
+          const order = taskOf("tasks.ts", "countRuns", [0]);
+          const [before] = resultOf(await isolate.compute({ ...order, key: "before" })) as [number];
+          const cancelled = isolate.compute(order);
+          isolate.cancelCompute(order.key, order.run);
+          const outcome = await cancelled;
+          const [after] = resultOf(await isolate.compute({ ...order, key: "after" })) as [number];
+          // In another thread it may have been over before it heard.
+          assertEquals(after - before, outcome.ok ? 2 : 1);
+        }));
+
+      it("gives values in place of futures, each time a copy, and keeps the bytes as they were", () =>
+        withIsolate(async ({ isolate }) => {
+          const bytes = encodeValue([1, 2]).bytes.slice();
+          const { bytes: args, refs } = encodeWithReferences([[new FutureOf("list"), new FutureOf("list")]]);
+          const order = taskOf("tasks.ts", "countRuns", [], { args, refs, values: [{ key: "list", bytes, refs: [] }] });
+          const [, value] = resultOf(await isolate.compute(order)) as [number, unknown];
+          assertEquals(value, [[1, 2], [1, 2]]);
+          assertEquals(bytes.length, 3);
+        }));
+    });
+
     describe("knowing its callers", () => {
       it("answers a wrong key, incarnation or tag, and a slot that was never attached, alike", () =>
         withIsolate(async ({ isolate, caller }) => {
@@ -522,7 +629,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
 
       it("closes on a caller that is none, or says what callers do not say", () =>
         withIsolate(async ({ caller, connect }) => {
-          caller.connection.send({ op: "release", keys: ["x"] });
+          caller.connection.send({ op: "release", keys: ["x"], holder: undefined });
           const { code, reason } = await caller.closed;
           assertEquals([code, reason], [4400, "Cannot take a release message from a caller"]);
           const next = await connect();

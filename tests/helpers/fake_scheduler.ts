@@ -8,23 +8,32 @@ import {
   acceptConnection,
   ACCEPTED_POLICY,
   Channels,
+  type ChannelTarget,
   type Connection,
   createWebSocketTransport,
   greet,
+  joinTransports,
   NAGLE_POLICY,
   platformClock,
   type Transport,
 } from "../../connection/mod.ts";
 import {
+  type ActorReference,
+  type Answered,
   CloseCode,
   type CloseInfo,
   type CreatedBody,
   createdBody,
+  type DataHolder,
+  decodeActorReference,
   decodeBody,
   decodeError,
   decodeValue,
+  encodeActorReference,
   encodeBody,
   encodeClaims,
+  type Encoded,
+  encodeError,
   encodeValue,
   type Executed,
   executedWord,
@@ -38,6 +47,9 @@ import {
   type MessageOf,
   parseTicket,
   randomHex,
+  REFERENCE,
+  type RequestName,
+  REQUESTS,
   type SubmitBody,
   type SubmittedTarget,
   SUBPROTOCOL,
@@ -78,6 +90,8 @@ export class FakeScheduler implements AsyncDisposable {
   readonly nannies = new Queue<FakeNanny>();
   /** Hosts that have said hello. */
   readonly hosts = new Queue<FakeHost>();
+  /** Isolates that have connected as clients. */
+  readonly clients = new Queue<FakeClient>();
   /** How many upgrades were refused. */
   refused = 0;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -85,6 +99,8 @@ export class FakeScheduler implements AsyncDisposable {
   readonly #publicKey: Uint8Array;
   readonly #loopback: boolean;
   readonly #connections = new Set<Connection>();
+  readonly #hostLinks = new Map<string, FakeHost>();
+  readonly #values = new Map<string, PromiseWithResolvers<Located>>();
   #workers = 0;
 
   private constructor(options: FakeSchedulerOptions, privateKey: CryptoKey, publicKey: Uint8Array) {
@@ -103,6 +119,65 @@ export class FakeScheduler implements AsyncDisposable {
     return formatTicket(signed, new Uint8Array(await crypto.subtle.sign("Ed25519", this.#privateKey, signed)));
   }
 
+  /** Where the value of a key is, as somebody asked: waits until the test says it. */
+  locate(key: string): Promise<Located> {
+    return this.#value(key).promise;
+  }
+
+  /** Says what the value of a key is. */
+  fulfil(key: string, value: Encoded): void {
+    this.#value(key).resolve({ value: value.bytes, refs: [...value.refs], size: value.bytes.length, holders: [] });
+  }
+
+  /** Says who keeps the value of a key. */
+  place(key: string, size: number, ...holders: DataHolder[]): void {
+    this.#value(key).resolve({ value: undefined, refs: [], size, holders });
+  }
+
+  /** Says that there will be no value of a key. */
+  fail(key: string, error: Error): void {
+    const value = this.#value(key);
+    // It may be that nobody asks.
+    value.promise.catch(() => {});
+    value.reject(error);
+  }
+
+  #value(key: string): PromiseWithResolvers<Located> {
+    let value = this.#values.get(key);
+    if (value === undefined) this.#values.set(key, value = Promise.withResolvers());
+    return value;
+  }
+
+  /** Answers a question of an isolate or host. */
+  async answer(connection: Connection, { id, name, body }: MessageOf<"request">, claims: TicketClaims): Promise<void> {
+    const asked = decodeValue(body) as Record<string, string>;
+    try {
+      const answered = await this.#find(name as RequestName, asked, claims);
+      connection.send({ op: "answer", id, ok: 1, body: encodeBody(answered) });
+    } catch (error) {
+      connection.send({ op: "answer", id, ok: 0, body: encodeError(error) });
+    }
+  }
+
+  async #find(name: RequestName, asked: Record<string, string>, claims: TicketClaims): Promise<object> {
+    const { worker = "", host = "", home = "", key = "" } = asked;
+    switch (name) {
+      case "clientTicket":
+        return { ticket: await this.ticket({ role: "client", worker: claims.worker, host: claims.host, home: "" }) };
+      case "ticket":
+        return { ticket: await this.ticket({ role: "caller", worker, host, home }) };
+      case "locate":
+        return await this.locate(key);
+      default:
+        throw new Error(`The test does not answer ${name}; there are ${Object.keys(REQUESTS)}`);
+    }
+  }
+
+  /** Opens a channel to a home of a worker. */
+  openChannel(target: ChannelTarget): Transport | undefined {
+    return this.#hostLinks.get(target.worker)?.openChannel(target);
+  }
+
   /** Ends all connections and stops. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) connection.close(CloseCode.goingAway, "the test is over");
@@ -112,7 +187,7 @@ export class FakeScheduler implements AsyncDisposable {
   #accept(request: Request): Response {
     const protocols = (request.headers.get("sec-websocket-protocol") ?? "").split(/\s*,\s*/);
     const ticket = protocols.find((protocol) => protocol.startsWith(TICKET_SUBPROTOCOL));
-    const claims = ticket && parseTicket(ticket.slice(TICKET_SUBPROTOCOL.length))?.claims;
+    const claims = ticket === undefined ? undefined : parseTicket(ticket.slice(TICKET_SUBPROTOCOL.length))?.claims;
     if (!claims && request.headers.get("authorization") !== `Bearer ${this.token}`) {
       this.refused++;
       return new Response("Unauthorized", { status: 401 });
@@ -122,7 +197,11 @@ export class FakeScheduler implements AsyncDisposable {
     const connection = acceptConnection(createWebSocketTransport(socket, ACCEPTED_POLICY), {
       clock: platformClock,
       onHello: (connection, hello, version) =>
-        claims ? this.#host(connection, hello, version, claims) : this.#nanny(connection, hello, version),
+        claims?.role === "client"
+          ? this.#client(connection, hello, version, claims)
+          : claims
+          ? this.#host(connection, hello, version, claims)
+          : this.#nanny(connection, hello, version),
     });
     this.#connections.add(connection);
     return response;
@@ -149,8 +228,25 @@ export class FakeScheduler implements AsyncDisposable {
   #host(connection: Connection, hello: MessageOf<"hello">, version: number, claims: TicketClaims) {
     connection.send({ op: "welcome", version, body: encodeBody(VERSIONS) });
     const host = new FakeHost(this, connection, claims, decodeBody(hostHello, hello.body, "hello"));
+    this.#hostLinks.set(claims.worker, host);
+    host.closed.then(() => this.#hostLinks.delete(claims.worker));
     this.hosts.push(host);
     return host;
+  }
+
+  #client(connection: Connection, hello: MessageOf<"hello">, version: number, claims: TicketClaims) {
+    const body = {
+      ...VERSIONS,
+      scheduler: "fake",
+      client: `client-of-${claims.worker}`,
+      sessionNumber: 1,
+      dashboard: "",
+      pingInterval: 10_000,
+    };
+    connection.send({ op: "welcome", version, body: encodeBody(body) });
+    const client = new FakeClient(this, connection, hello.session, claims);
+    this.clients.push(client);
+    return client;
   }
 }
 
@@ -216,6 +312,48 @@ export class FakeNanny extends FakeLink {
   }
 }
 
+/** Where a value is. */
+export type Located = Answered<"locate">;
+
+/** The connection of an isolate that is a client. Its questions get their answers, its channels lead to hosts. */
+export class FakeClient extends FakeLink {
+  /** Its session. */
+  readonly session: string;
+  /** What its ticket said. */
+  readonly claims: TicketClaims;
+  readonly #scheduler: FakeScheduler;
+  readonly #channels: Channels;
+
+  constructor(scheduler: FakeScheduler, connection: Connection, session: string, claims: TicketClaims) {
+    super(connection);
+    this.#scheduler = scheduler;
+    this.session = session;
+    this.claims = claims;
+    this.#channels = new Channels(connection, (target, transport) => {
+      const far = scheduler.openChannel({ ...target, caller: "isolate" });
+      if (far) joinTransports(transport, far);
+      else transport.close(CloseCode.gone, "There is no such worker");
+    });
+  }
+
+  override onMessage(message: Message): void {
+    switch (message.op) {
+      case "open":
+      case "data":
+      case "close":
+        return this.#channels.receive(message);
+      case "request":
+        void this.#scheduler.answer(this.connection, message, this.claims);
+    }
+    super.onMessage(message);
+  }
+
+  override onClose(info: CloseInfo): void {
+    this.#channels.close(info);
+    super.onClose(info);
+  }
+}
+
 /** What a fake scheduler asks a host to create. */
 export interface FakeOrder {
   /** What to construct. */
@@ -226,6 +364,67 @@ export interface FakeOrder {
   readonly homeFixed?: boolean;
   /** The constructor's arguments. */
   readonly args?: readonly unknown[];
+  /** The same, encoded, with references. */
+  readonly encoded?: Encoded;
+}
+
+/** What a fake scheduler asks a host to run. */
+export interface FakeTask {
+  /** What to run. */
+  readonly target: FakeOrder["target"];
+  /** Where. */
+  readonly home?: HomeKind;
+  /** Its arguments; futures by {@linkcode FutureOf}. */
+  readonly args?: readonly unknown[];
+  /** Its key. @default a new one */
+  readonly key?: string;
+  /** What it depends on. */
+  readonly dependencies?: readonly FakeDependency[];
+}
+
+/** Where a task finds what it depends on. */
+export interface FakeDependency {
+  readonly key: string;
+  readonly value?: Uint8Array;
+  readonly refs?: readonly string[];
+  readonly holders?: readonly DataHolder[];
+}
+
+/** What a host says of a task. */
+export type FakeOutcome =
+  | { readonly ok: true; readonly value: unknown; readonly size: number; readonly refs: readonly string[] }
+  | { readonly ok: false; readonly error: Error; readonly executed: Executed; readonly missing: readonly string[] };
+
+/** Stands for a future in arguments that {@linkcode encodeWithReferences} encodes. */
+export class FutureOf {
+  readonly key: string;
+  readonly [REFERENCE] = true;
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
+/** Stands for a handle in arguments that {@linkcode encodeWithReferences} encodes. */
+export class HandleOf {
+  readonly reference: ActorReference;
+  readonly [REFERENCE] = true;
+  constructor(reference: ActorReference) {
+    this.reference = reference;
+  }
+}
+
+/** Encodes a value in which instances of {@linkcode FutureOf} and {@linkcode HandleOf} stand for futures and handles. */
+export function encodeWithReferences(value: unknown): Encoded {
+  const { bytes, refs } = encodeValue(value, {
+    reference(found) {
+      if (found instanceof FutureOf) {
+        return { kind: "future", key: found.key, bytes: encodeValue([found.key]).bytes };
+      }
+      if (!(found instanceof HandleOf)) return undefined;
+      return { kind: "actor", key: found.reference.key, bytes: encodeActorReference(found.reference) };
+    },
+  });
+  return { bytes: bytes.slice(), refs };
 }
 
 /** An actor of a fake scheduler. */
@@ -269,8 +468,9 @@ export class FakeHost extends FakeLink {
   }
 
   override onMessage(message: Message): void {
-    if (message.op === "data" || message.op === "close") this.#channels.receive(message);
-    else super.onMessage(message);
+    if (message.op === "data" || message.op === "close") return this.#channels.receive(message);
+    if (message.op === "request") void this.#scheduler.answer(this.connection, message, this.claims);
+    super.onMessage(message);
   }
 
   override onClose(info: CloseInfo): void {
@@ -285,6 +485,7 @@ export class FakeHost extends FakeLink {
    */
   async create(order: FakeOrder): Promise<FakeActor> {
     const { target, home = "shared", homeFixed = false, args = [] } = order;
+    const encoded = order.encoded ?? encodeValue(args);
     const key = `${target.export}-${++this.#count}`;
     const incarnation = randomHex(8);
     const whole = { name: target.export, byValue: false, version: undefined, ...target };
@@ -294,14 +495,63 @@ export class FakeHost extends FakeLink {
       key,
       incarnation,
       submitted: encodeBody(body),
-      args: encodeValue(args).bytes,
-      refs: [],
+      args: encoded.bytes,
+      refs: encoded.refs,
     });
     const answer = await this.messages.next((message) =>
       (message.op === "created" || message.op === "createFailed") && message.incarnation === incarnation
     ) as MessageOf<"created"> | MessageOf<"createFailed">;
     if (answer.op === "createFailed") throw new CreateFailed(decodeError(answer.error), executedWord(answer.executed));
     return { key, incarnation, ...decodeBody(createdBody, answer.body, "created") };
+  }
+
+  /** Where a handle of an actor leads. */
+  referenceTo({ key, incarnation, home, address, tag, manifest }: FakeActor): ActorReference {
+    const { worker, host } = this.claims;
+    return { key, incarnation, worker, host, home, address, hostAddress: this.hello.address, tag, manifest };
+  }
+
+  /** Where a value that this host keeps is. */
+  get holder(): DataHolder {
+    const { worker, host } = this.claims;
+    return { worker, host, home: "inline", address: this.hello.address };
+  }
+
+  /** Tells it to run a task; the outcome comes later. */
+  compute(task: FakeTask): { readonly key: string; readonly run: number; readonly outcome: Promise<FakeOutcome> } {
+    const { target, home = "shared", args = [], key = `${target.export}-${++this.#count}`, dependencies = [] } = task;
+    const run = ++this.#count;
+    const whole = { name: target.export, byValue: false, version: undefined, ...target };
+    const encoded = encodeWithReferences(args);
+    this.connection.send({
+      op: "compute",
+      key,
+      run,
+      submitted: encodeBody({ target: whole, actor: false, home, homeFixed: false } as SubmitBody),
+      args: encoded.bytes,
+      refs: encoded.refs,
+      dependencies: encodeBody(
+        dependencies.map(({ refs = [], holders = [], ...rest }) => ({ ...rest, refs, holders })),
+      ),
+    });
+    return { key, run, outcome: this.#outcome(key, run) };
+  }
+
+  async #outcome(key: string, run: number): Promise<FakeOutcome> {
+    const answer = await this.messages.next((message) =>
+      (message.op === "computed" || message.op === "computeFailed") && message.key === key && message.run === run
+    ) as MessageOf<"computed"> | MessageOf<"computeFailed">;
+    if (answer.op === "computed") {
+      const { value, size, refs } = answer;
+      return { ok: true, value: value && decodeValue(value), size, refs };
+    }
+    const { executed, error, missing } = answer;
+    return { ok: false, error: decodeError(error), executed: executedWord(executed), missing };
+  }
+
+  /** Opens a channel to one of its homes. */
+  openChannel(target: ChannelTarget): Transport {
+    return this.#channels.open(target);
   }
 
   /** Destroys an actor, and says what the host says of it. */
@@ -336,6 +586,7 @@ export class FakeCaller {
   readonly #slots = new Map<string, number>();
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   #calls = 0;
+  #lastRefs: readonly string[] = [];
 
   constructor(transport: Transport) {
     const { promise, resolve } = Promise.withResolvers<CloseInfo>();
@@ -356,8 +607,22 @@ export class FakeCaller {
     this.welcome = welcome;
   }
 
-  /** Calls a method. */
+  /** Asks for a value that the home keeps. */
+  getData(key: string): Promise<unknown> {
+    const id = ++this.#calls;
+    const asked = Promise.withResolvers<unknown>();
+    this.#pending.set(id, asked);
+    asked.promise.catch(() => {});
+    this.#connection.send({ op: "getData", id, key });
+    return asked.promise;
+  }
+
+  /** Calls a method; arguments may hold instances of {@linkcode FutureOf} and {@linkcode HandleOf}. */
   call(actor: FakeActor, name: string, ...args: unknown[]): Promise<unknown> {
+    return this.#call(actor, name, args, undefined);
+  }
+
+  #call(actor: FakeActor, name: string, args: readonly unknown[], deadline: number | undefined): Promise<unknown> {
     const { key, incarnation, tag } = actor;
     let slot = this.#slots.get(incarnation);
     if (slot === undefined) {
@@ -370,20 +635,36 @@ export class FakeCaller {
     this.#pending.set(id, call);
     // Tests look at the result later, or never.
     call.promise.catch(() => {});
+    const encoded = encodeWithReferences(args);
     this.#connection.send({
       op: "call",
       id,
       slot,
       kind: 0,
       name,
-      args: encodeValue(args).bytes,
-      refs: [],
-      deadline: undefined,
+      args: encoded.bytes,
+      refs: encoded.refs,
+      deadline,
       priority: undefined,
       credit: undefined,
       trace: undefined,
     });
     return call.promise;
+  }
+
+  /** Calls a method with so many milliseconds to go. */
+  callWithin(deadline: number, actor: FakeActor, name: string, ...args: unknown[]): Promise<unknown> {
+    return this.#call(actor, name, args, deadline);
+  }
+
+  /** Cancels a call by its number, of the actor that was called first. */
+  cancelCall(id: number): void {
+    this.#connection.send({ op: "cancel", id, slot: 1, reason: undefined });
+  }
+
+  /** Keys in the result that came last. */
+  get lastRefs(): readonly string[] {
+    return this.#lastRefs;
   }
 
   /** Ends the connection. */
@@ -392,7 +673,13 @@ export class FakeCaller {
   }
 
   #receive(message: Message): void {
-    if (message.op === "result") this.#pending.get(message.id)?.resolve(decodeValue(message.value));
+    if (message.op === "result") this.#lastRefs = message.refs;
+    if (message.op === "result") this.#pending.get(message.id)?.resolve(decodeResult(message));
     else if (message.op === "failure") this.#pending.get(message.id)?.reject(decodeError(message.error));
   }
+}
+
+/** A result; a handle in it arrives as its reference. */
+function decodeResult({ value }: MessageOf<"result">): unknown {
+  return decodeValue(value, { role: "result", actor: decodeActorReference });
 }

@@ -6,6 +6,8 @@
 
 import { createWebSocketTransport, NAGLE_POLICY } from "../../connection/mod.ts";
 import {
+  decodeError,
+  decodeValue,
   encodeClaims,
   encodeValue,
   formatTicket,
@@ -14,8 +16,15 @@ import {
   TICKET_SUBPROTOCOL,
   type TicketClaims,
 } from "../../protocol/mod.ts";
-import type { ActorIsolate, CreateOrder, CreateOutcome, IsolateSettings } from "../../worker/isolate.ts";
-import { decodeError } from "../../protocol/mod.ts";
+import type {
+  ActorIsolate,
+  CreateOrder,
+  CreateOutcome,
+  HostServices,
+  IsolateSettings,
+  TaskOrder,
+  TaskOutcome,
+} from "../../worker/isolate.ts";
 import { RawCaller } from "./raw_caller.ts";
 
 /** Signs tickets as a scheduler does. */
@@ -52,6 +61,9 @@ export async function createTicketSigner(): Promise<TicketSigner> {
 /** Settings of an isolate that listens on loopback and may load what tests load. */
 export function isolateSettings(settings: Partial<IsolateSettings> = {}): IsolateSettings {
   return {
+    scheduler: "ws://127.0.0.1:9",
+    caCerts: undefined,
+    hostAddress: "ws://127.0.0.1:9/ws",
     worker: "worker-1",
     workerName: "alice",
     host: "host-1",
@@ -62,6 +74,11 @@ export function isolateSettings(settings: Partial<IsolateSettings> = {}): Isolat
     ...settings,
   };
 }
+
+/** A host that lets its isolates connect nowhere. */
+export const NO_SERVICES: HostServices = {
+  clientTicket: () => Promise.reject(new Error("This test has no scheduler")),
+};
 
 /** URL of a fixture: `counter.ts`. */
 export function fixture(file: string): string {
@@ -87,10 +104,28 @@ export function orderOf(
       version: undefined,
     },
     args: encodeValue(args).bytes.slice(),
+    refs: [],
     retries: 0,
     asyncOnly: false,
     ...rest,
   };
+}
+
+/** A task for an export of a fixture, or of a whole URL. */
+export function taskOf(
+  module: string,
+  name: string,
+  args: readonly unknown[] = [],
+  order: Partial<TaskOrder> & { readonly byValue?: boolean } = {},
+): TaskOrder {
+  const { key, target, args: encoded, refs } = orderOf(module, name, args, { byValue: order.byValue ?? false });
+  return { key, run: 1, target, args: encoded, refs, values: [], asyncOnly: false, ...order };
+}
+
+/** The result of a task, or its error thrown. */
+export function resultOf(outcome: TaskOutcome): unknown {
+  if (outcome.ok) return decodeValue(outcome.value, { role: "result" });
+  throw decodeError(outcome.failure.error);
 }
 
 /** What names a created actor to its callers. */
@@ -110,8 +145,8 @@ export async function createActor(isolate: Pick<ActorIsolate, "create">, order: 
 }
 
 /** The failure of an outcome, its error decoded. */
-export function failureOf(outcome: CreateOutcome) {
-  if (outcome.ok) throw new Error("The creation succeeded");
+export function failureOf(outcome: CreateOutcome | TaskOutcome) {
+  if (outcome.ok) throw new Error("It succeeded");
   return { ...outcome.failure, error: decodeError(outcome.failure.error) as Error & Record<string, unknown> };
 }
 

@@ -79,8 +79,17 @@ export class RawCaller {
   }
 
   /** Calls a method with bytes for arguments. */
-  outcomeOfBytes(slot: number, name: string, args: Uint8Array): Promise<Outcome> {
-    return this.#send(slot, CallKind.method, name, args, {});
+  outcomeOfBytes(slot: number, name: string, args: Uint8Array, fields: CallFields = {}): Promise<Outcome> {
+    return this.#send(slot, CallKind.method, name, args, fields);
+  }
+
+  /** Asks for a value that the home keeps. */
+  getData(key: string): Promise<Outcome> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#settle.set(id, resolve);
+      this.connection.send({ op: "getData", id, key });
+    });
   }
 
   /** Reads an attribute. */

@@ -4,11 +4,13 @@ import { createMemoryTransports } from "../../connection/mod.ts";
 import { CallKind, DEFAULT_LIMITS, encodeValue } from "../../protocol/mod.ts";
 import { ActorHome } from "../../worker/actor_home.ts";
 import { serveCaller } from "../../worker/call_server.ts";
-import { createActor, isolateSettings, orderOf } from "../helpers/isolates.ts";
+import { IsolateScope } from "../../worker/isolate_scope.ts";
+import { createActor, isolateSettings, NO_SERVICES, orderOf } from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
 function createHome(): ActorHome {
-  return new ActorHome({ home: "inline", address: "", settings: isolateSettings() });
+  const scope = new IsolateScope({ home: "inline", address: "", settings: isolateSettings(), services: NO_SERVICES });
+  return new ActorHome({ scope });
 }
 
 async function connect(home: ActorHome, limits = DEFAULT_LIMITS): Promise<RawCaller> {

@@ -8,6 +8,7 @@ import {
   createTicketSigner,
   dialCaller,
   isolateSettings,
+  NO_SERVICES,
   orderOf,
   type TicketSigner,
 } from "../helpers/isolates.ts";
@@ -23,7 +24,7 @@ describe("the door of a home's data plane", () => {
     signer = await createTicketSigner();
     other = await createTicketSigner();
     const settings = isolateSettings({ publicKey: signer.publicKey });
-    isolate = new InlineIsolate({ settings, address: "" });
+    isolate = new InlineIsolate({ settings, address: "", services: NO_SERVICES });
     const { worker, host, publicKey } = settings;
     options = {
       worker,

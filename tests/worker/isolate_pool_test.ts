@@ -102,6 +102,7 @@ function setUp(options: Partial<IsolatePoolOptions> = {}) {
       incarnation: `${count}`,
       target: { module, export: "Counter", name: "Counter", byValue: false, version: undefined },
       args: new Uint8Array(),
+      refs: [],
       retries: 0,
       home,
       homeFixed,

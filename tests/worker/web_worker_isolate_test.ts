@@ -4,27 +4,36 @@ import { createMemoryTransports } from "../../connection/mod.ts";
 import { ActorLostError } from "../../protocol/mod.ts";
 import { startWebWorkerIsolate } from "../../worker/web_worker_isolate.ts";
 import { testIsolateContract } from "../contract/isolate_contract.ts";
-import { createActor, createTicketSigner, dialCaller, isolateSettings, orderOf } from "../helpers/isolates.ts";
+import {
+  createActor,
+  createTicketSigner,
+  dialCaller,
+  isolateSettings,
+  NO_SERVICES,
+  orderOf,
+} from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
 testIsolateContract("a Web Worker with a server of its own", {
-  async start(settings) {
+  async start(settings, services = NO_SERVICES) {
     const signer = await createTicketSigner();
     const isolate = await startWebWorkerIsolate({
       home: "shared-1",
       kind: "shared",
       settings: isolateSettings({ publicKey: signer.publicKey, ...settings }),
+      services,
     });
     return { isolate, connect: async () => await dialCaller(isolate.address, await signer.sign()) };
   },
 });
 
 testIsolateContract("a Web Worker whose calls are relayed", {
-  async start(settings) {
+  async start(settings, services = NO_SERVICES) {
     const isolate = await startWebWorkerIsolate({
       home: "shared-1",
       kind: "shared",
       settings: isolateSettings({ listen: undefined, ...settings }),
+      services,
     });
     return {
       isolate,
@@ -39,7 +48,12 @@ testIsolateContract("a Web Worker whose calls are relayed", {
 
 describe("a Web Worker isolate", () => {
   const relayed = () =>
-    startWebWorkerIsolate({ home: "shared-1", kind: "shared", settings: isolateSettings({ listen: undefined }) });
+    startWebWorkerIsolate({
+      home: "shared-1",
+      kind: "shared",
+      settings: isolateSettings({ listen: undefined }),
+      services: NO_SERVICES,
+    });
 
   async function connectTo(isolate: Awaited<ReturnType<typeof relayed>>): Promise<RawCaller> {
     const [here, there] = createMemoryTransports();
@@ -53,6 +67,7 @@ describe("a Web Worker isolate", () => {
       home: "shared-2",
       kind: "shared",
       settings: isolateSettings({ listen: { hostname: "127.0.0.1", contactHostname: "worker.example" } }),
+      services: NO_SERVICES,
     });
     assertEquals([one.address, one.home, one.kind], ["", "shared-1", "shared"]);
     assertMatch(other.address, /^ws:\/\/worker\.example:\d+\/$/);
@@ -61,7 +76,12 @@ describe("a Web Worker isolate", () => {
 
   it("fails to start, in words, where it cannot listen", async () => {
     const listen = { hostname: "192.0.2.1", contactHostname: "192.0.2.1" };
-    const starting = startWebWorkerIsolate({ home: "shared-1", kind: "shared", settings: isolateSettings({ listen }) });
+    const starting = startWebWorkerIsolate({
+      home: "shared-1",
+      kind: "shared",
+      settings: isolateSettings({ listen }),
+      services: NO_SERVICES,
+    });
     const error = await assertRejects(() => starting, Error);
     assertMatch(error.message, /Cannot start the isolate shared-1: .*requested address/);
   });

@@ -1,0 +1,199 @@
+/**
+ * The tasks of one host: fetches what they depend on, runs them, and keeps their results.
+ *
+ * @module
+ */
+
+import {
+  ActorStartError,
+  type DataHolder,
+  decodeBody,
+  type DependenciesBody,
+  dependenciesBody,
+  DependencyLostError,
+  encodeError,
+  type MessageOf,
+  SMALL_RESULT,
+  submitBody,
+} from "../protocol/mod.ts";
+import type { HostLink } from "./host_link.ts";
+import type { FetchedValue, TaskOutcome } from "./isolate.ts";
+import type { ModulePolicy } from "./module_policy.ts";
+import type { ResultStore, StoredResult } from "./result_store.ts";
+import type { TaskIsolates } from "./task_isolates.ts";
+import { cancelledTask } from "./task_runner.ts";
+
+/** What tells the scheduler of tasks. */
+export type TaskReporter = Pick<HostLink, "computed" | "computeFailed" | "stored">;
+
+/** Options of {@linkcode HostTasks}. */
+export interface HostTasksOptions {
+  /** Incarnation of the host. */
+  readonly host: string;
+  /** Keeps results. */
+  readonly results: ResultStore;
+  /** Runs functions. */
+  readonly isolates: TaskIsolates;
+  /** Which modules may be loaded. */
+  readonly policy: ModulePolicy;
+  /** Asks another host for a value that it keeps. */
+  readonly getData: (holder: DataHolder, key: string) => Promise<StoredResult>;
+  /** Told of every outcome, once, until the end. */
+  readonly report: TaskReporter;
+}
+
+/** An order that has no answer yet. */
+interface Job {
+  cancelled: boolean;
+  /** Whether its function may be running. */
+  running: boolean;
+}
+
+/** The tasks of one host. */
+export class HostTasks {
+  readonly #options: HostTasksOptions;
+  /** By key and run. */
+  readonly #jobs = new Map<string, Job>();
+  /** Values that are on their way, so that tasks which need the same one ask once. */
+  readonly #fetching = new Map<string, Promise<StoredResult | undefined>>();
+  #idle = Promise.withResolvers<void>();
+  #ended = false;
+
+  /** Runs nothing yet. */
+  constructor(options: HostTasksOptions) {
+    this.#options = options;
+  }
+
+  /** How many orders have no answer yet. */
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  /** Runs a task. It gets exactly one answer, also where it is cancelled. */
+  async compute(message: MessageOf<"compute">): Promise<void> {
+    const { key, run } = message;
+    const job: Job = { cancelled: false, running: false };
+    this.#jobs.set(idOf(message), job);
+    const outcome = await this.#outcome(message, job).catch((error) => refused(error));
+    if (this.#jobs.get(idOf(message)) === job) this.#jobs.delete(idOf(message));
+    if (this.#jobs.size === 0) this.#idle.resolve();
+    if (this.#ended) return;
+    const { report, results } = this.#options;
+    if ("missing" in outcome) return report.computeFailed({ key, run }, "no", lostError(key, outcome), outcome.missing);
+    if (!outcome.ok) return report.computeFailed({ key, run }, outcome.failure.executed, outcome.failure.error, []);
+    if (job.cancelled) {
+      return report.computeFailed({ key, run }, "yes", encodeError(cancelledTask(key, "yes")), []);
+    }
+    const { value, refs } = outcome;
+    results.put(key, value, refs);
+    report.computed({ key, run }, value.length, value.length <= SMALL_RESULT ? value : undefined, refs);
+  }
+
+  /** Nobody wants the result any more. */
+  cancel(message: MessageOf<"cancelCompute">): void {
+    const job = this.#jobs.get(idOf(message));
+    if (job === undefined) return;
+    job.cancelled = true;
+    if (job.running) this.#options.isolates.cancel(message.key, message.run);
+  }
+
+  /** Keeps a scattered value. */
+  store({ key, value, refs }: MessageOf<"store">): void {
+    this.#options.results.put(key, value.slice(), refs);
+    this.#options.report.stored(key, value.length);
+  }
+
+  /** Drops values. */
+  forget({ keys }: MessageOf<"forget">): void {
+    for (const key of keys) this.#options.results.delete(key);
+  }
+
+  /**
+   * Says nothing of any outcome from now on: what runs is about to be stopped, and is no failure of its function. The end
+   * of the host's link says what became of it.
+   */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Resolves when no order waits for an answer. */
+  settled(): Promise<void> {
+    if (this.#jobs.size === 0) return Promise.resolve();
+    this.#idle = Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  async #outcome(message: MessageOf<"compute">, job: Job): Promise<TaskOutcome | Missing> {
+    const { key, run, args, refs } = message;
+    const { target, home } = decodeBody(submitBody, message.submitted, "submit");
+    this.#options.policy.check(target.module);
+    if (home === "dedicated" || home === "process") throw noSuchHome(key, home);
+    const dependencies = decodeBody(dependenciesBody, message.dependencies, "dependencies");
+    const found = await Promise.all(dependencies.map((dependency) => this.#find(dependency)));
+    const missing = dependencies.filter((_, index) => found[index] === undefined).map(({ key }) => key);
+    if (job.cancelled) return refused(cancelledTask(key, "no"));
+    if (missing.length > 0) return { missing };
+    const values = found.filter((value) => value !== undefined);
+    job.running = true;
+    return await this.#options.isolates.run({ key, run, target, args, refs, values, inline: home === "inline" });
+  }
+
+  async #find({ key, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
+    const found = value === undefined ? this.#options.results.get(key) ?? await this.#fetch(key, holders) : {
+      bytes: value,
+      refs,
+    };
+    return found && { key, ...found };
+  }
+
+  #fetch(key: string, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
+    const existing = this.#fetching.get(key);
+    if (existing) return existing;
+    const fetching = this.#fetchFrom(key, holders).finally(() => this.#fetching.delete(key));
+    this.#fetching.set(key, fetching);
+    return fetching;
+  }
+
+  /** Asks one holder after the other; `undefined` where none gives it. */
+  async #fetchFrom(key: string, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
+    for (const holder of holders) {
+      if (holder.host === this.#options.host) continue;
+      try {
+        return await this.#options.getData(holder, key);
+      } catch {
+        // It is gone, or has forgotten: the scheduler hears of it where nobody else has it.
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Dependencies that nobody gave. */
+interface Missing {
+  readonly missing: readonly string[];
+}
+
+function refused(error: unknown): TaskOutcome {
+  const envelope = encodeError(error).slice();
+  return {
+    ok: false,
+    failure: { error: envelope, executed: "no", needsSharedHome: false, importFailed: false },
+  };
+}
+
+function noSuchHome(key: string, home: string): ActorStartError {
+  return new ActorStartError(
+    `Cannot run ${key} with isolation: "${home}": a task runs "inline", or "shared" in an isolate for tasks`,
+    { executed: "no" },
+  );
+}
+
+function lostError(key: string, { missing }: Missing): Uint8Array {
+  return encodeError(
+    new DependencyLostError(`Cannot run ${key}: nobody gave the values of ${missing.join(", ")}`, { executed: "no" }),
+  );
+}
+
+function idOf({ key, run }: { readonly key: string; readonly run: number }): string {
+  return `${run} ${key}`;
+}

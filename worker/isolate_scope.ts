@@ -1,0 +1,171 @@
+/**
+ * What all code of one isolate shares: the worker that it runs on, and its session as a client, made when it is needed.
+ *
+ * @module
+ */
+
+import type { ReferenceMaker } from "../client/client_session.ts";
+import type { Actor, ClientApi, WorkerInfo } from "../client/types.ts";
+import {
+  type ActorReference,
+  type DataHolder,
+  DependencyLostError,
+  type EncodeContext,
+  type Encoded,
+  type EncodedReference,
+  encodeValue,
+} from "../protocol/mod.ts";
+import type { FetchedValue, HostServices, IsolateSettings } from "./isolate.ts";
+import { openIsolateSession } from "./isolate_session.ts";
+import { decodeArguments, decodePlainArguments, findReferences, type FutureValues, NO_VALUES } from "./references.ts";
+import type { StoredResult, StoredResults } from "./result_store.ts";
+
+/** An isolate as a client of its scheduler: the part of a `WorkerClient` that is used here. */
+export interface IsolateSession {
+  /** What `currentClient()` gives. */
+  readonly client: ClientApi;
+  /** Whether the scheduler can be told now of what is held. */
+  readonly connected: boolean;
+  /** Resolves when it can. */
+  connect(): Promise<void>;
+  /** Makes handles and futures of references in values; `known` says that the scheduler knows whom they are held for. */
+  makeFor(holder: string, known: boolean): ReferenceMaker;
+  /** What the codec writes in place of a handle or future in a result; `undefined` refuses it. */
+  reference(value: object): EncodedReference | undefined;
+  /** Gets the value of a future, wherever it is; waits until it is there. Rejects with what the future failed with. */
+  fetch(key: string): Promise<StoredResult>;
+  /** Asks one host for a value that it keeps. */
+  getData(holder: DataHolder, key: string): Promise<StoredResult>;
+  /** A handle of an actor of this isolate. It holds nothing. */
+  handleOf(actor: ActorReference): Actor<unknown>;
+  /** An actor or task has ended, and with it what was held for it. */
+  endHolder(key: string): void;
+  /** Closes its connections. */
+  close(): void;
+}
+
+/** Options of {@linkcode IsolateScope}. */
+export interface IsolateScopeOptions {
+  /** What every isolate of the host knows. */
+  readonly settings: IsolateSettings;
+  /** Id of the home. */
+  readonly home: string;
+  /** WebSocket address of the home's data plane; empty where its calls are relayed. */
+  readonly address: string;
+  /** What the host does for it. */
+  readonly services: HostServices;
+  /** The results that are kept in this isolate. */
+  readonly results?: StoredResults | undefined;
+  /** Makes its session. @default as a client of the scheduler */
+  readonly openSession?: ((settings: IsolateSettings, services: HostServices) => IsolateSession) | undefined;
+}
+
+/** What all code of one isolate shares. */
+export class IsolateScope {
+  /** The worker. */
+  readonly worker: WorkerInfo;
+  /** Id of the home. */
+  readonly home: string;
+  /** WebSocket address of the home's data plane; empty where its calls are relayed. */
+  readonly address: string;
+  /** What every isolate of the host knows. */
+  readonly settings: IsolateSettings;
+  readonly #results: StoredResults | undefined;
+  readonly #open: () => IsolateSession;
+  readonly #result: EncodeContext = {
+    root: "result",
+    role: "result",
+    reference: (value) => this.session.reference(value),
+  };
+  #session: IsolateSession | undefined;
+
+  /** Opens nothing. */
+  constructor(options: IsolateScopeOptions) {
+    const { settings, home, address, services, results, openSession = openIsolateSession } = options;
+    this.settings = settings;
+    this.home = home;
+    this.address = address;
+    this.#results = results;
+    this.#open = () => openSession(settings, services);
+    this.worker = Object.freeze({ id: settings.worker, name: settings.workerName, address: settings.hostAddress });
+  }
+
+  /** The isolate as a client. Made when it is first asked for, as many isolates never need one. */
+  get session(): IsolateSession {
+    return this.#session ??= this.#open();
+  }
+
+  /**
+   * Encodes what a method or task gives; handles and futures in it stay what they are.
+   *
+   * @throws {SerializationError} Naming the path of what cannot be sent.
+   */
+  encodeResult(value: unknown): Encoded {
+    return encodeValue(value, this.#result);
+  }
+
+  /**
+   * Makes ready what arguments with references need before they can be decoded: the values of the futures among them,
+   * and the link by which the scheduler hears who holds the actors.
+   *
+   * @returns The values, at once where there is nothing to wait for. Where a future failed, it rejects with a
+   * {@linkcode DependencyLostError}.
+   * @throws {ProtocolError | SerializationError} Where the bytes are no value.
+   */
+  prepare(args: Uint8Array, refs: readonly string[]): FutureValues | Promise<FutureValues> {
+    if (refs.length === 0) return NO_VALUES;
+    const { futures, actors } = findReferences(args);
+    const connects = actors && !this.session.connected;
+    return futures.length === 0 && !connects ? NO_VALUES : this.#prepare(futures, connects);
+  }
+
+  /**
+   * The arguments of a call, constructor or task; futures among them are replaced by their values, and handles are live,
+   * and held for `holder`.
+   *
+   * @param known Whether the scheduler knows that already.
+   * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
+   */
+  decodeArguments(
+    args: Uint8Array,
+    refs: readonly string[],
+    values: FutureValues,
+    holder: string,
+    known = false,
+  ): unknown[] {
+    if (refs.length === 0) return decodePlainArguments(args);
+    return decodeArguments(args, values, this.session.makeFor(holder, known));
+  }
+
+  /** An actor or task has ended. */
+  endHolder(key: string): void {
+    this.#session?.endHolder(key);
+  }
+
+  /** Closes the session, if there is one. */
+  close(): void {
+    this.#session?.close();
+  }
+
+  async #prepare(futures: readonly string[], connects: boolean): Promise<FutureValues> {
+    const connected = connects ? this.session.connect() : undefined;
+    // Where a future fails first, one error is enough.
+    connected?.catch(() => {});
+    const values = await Promise.all(futures.map((key) => this.#valueOf(key)));
+    await (connected ?? (values.some(({ refs }) => refs.length > 0) ? this.session.connect() : undefined));
+    return new Map(values.map((value) => [value.key, value]));
+  }
+
+  async #valueOf(key: string): Promise<FetchedValue> {
+    try {
+      const { bytes, refs } = this.#results?.get(key) ?? await this.session.fetch(key);
+      return { key, bytes, refs };
+    } catch (cause) {
+      const said = cause instanceof Error ? cause.message : String(cause);
+      throw new DependencyLostError(`Cannot pass the value of ${key}, which is an argument: ${said}`, {
+        executed: "no",
+        cause,
+      });
+    }
+  }
+}
