@@ -12,6 +12,7 @@ import { helpText } from "../../worker/options.ts";
 const ROOT = new URL("../../", import.meta.url);
 const DOCUMENTS = [
   "README.md",
+  "docs/actors.md",
   "docs/architecture.md",
   "docs/dependencies.md",
   "docs/deploy.md",

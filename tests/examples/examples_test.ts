@@ -1,0 +1,150 @@
+import { assert, assertAlmostEquals, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { LocalCluster } from "../../cluster/mod.ts";
+import { type Actor, Client, gather } from "../../mod.ts";
+import { type Message, Room } from "../../examples/chat_room.ts";
+import { evaluate, generate, HIDDEN, ParameterServer, train } from "../../examples/parameter_server.ts";
+import { TokenBucket } from "../../examples/rate_limiter.ts";
+import { type Entry, GuestBook } from "../../examples/web_page.ts";
+import { readExample, runExample, serveExample } from "./run_example.ts";
+
+/** A cluster of two workers in processes of their own, and a client. */
+async function openCluster() {
+  const cluster = await LocalCluster.start({ workers: 2 });
+  const client = await Client.connect(cluster.address, { token: cluster.token });
+  return {
+    cluster,
+    client,
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await cluster.close();
+    },
+  };
+}
+
+describe("the parameter server", () => {
+  it("learns the weights that the data hides, from four tasks at the same time", async () => {
+    await using scene = await openCluster();
+    const { client } = scene;
+    const server = await client.submit(ParameterServer, [HIDDEN.length], { actor: true });
+    const before = evaluate(await server.weights(), generate(1)).loss;
+    const losses = await gather(
+      [1, 2, 3, 4].map((seed) => client.submit(train, [server, seed, 150], { pure: false })),
+    );
+    assertEquals(await server.updates, 600);
+    assert(before > 5);
+    for (const loss of losses) assertLess(loss, 0.05);
+    const weights = await server.weights();
+    assert(weights instanceof Float64Array);
+    for (const [i, weight] of weights.entries()) assertAlmostEquals(weight, HIDDEN[i]!, 0.05);
+  });
+
+  it("has the gradient right", () => {
+    const examples = generate(7, 50);
+    const weights = Float64Array.from(HIDDEN, (weight) => weight + 0.3);
+    const { loss, gradient } = evaluate(weights, examples);
+    for (const i of weights.keys()) {
+      const moved = weights.with(i, weights[i]! + 1e-6);
+      assertAlmostEquals((evaluate(moved, examples).loss - loss) / 1e-6, gradient[i]!, 1e-3);
+    }
+  });
+
+  it("prints a loss that falls", async () => {
+    const { lines } = await readExample("examples/parameter_server.ts");
+    const printed = await runExample("examples/parameter_server.ts");
+    const words = (line: string) => line.replaceAll(/[\d.]+/g, "0");
+    assertEquals(printed.map(words), lines.map(words));
+    const losses = printed.filter((line) => line.startsWith("loss")).map((line) => Number(line.split(": ")[1]));
+    assert(losses[0]! > 5);
+    assertLess(losses.at(-1)!, 0.02);
+    assertEquals(printed.at(-1)?.replace("learned", "wanted "), printed.at(-2), "to two digits");
+  });
+});
+
+describe("the rate limiter", () => {
+  it("lets through what the bucket holds, and the rest in its turn", async () => {
+    await using scene = await openCluster();
+    const options = { actor: true, key: "bucket" } as const;
+    await using other = await Client.connect(scene.cluster.address, { token: scene.cluster.token });
+    const bucket = await scene.client.submit(TokenBucket, [3, 20], options);
+    const same = await other.submit(TokenBucket, [3, 20], options);
+    const start = performance.now();
+    assertEquals(await gather([bucket.tryTake(), bucket.tryTake(), bucket.tryTake()]), [true, true, true]);
+    assertEquals(await same.tryTake(), false, "the bucket is one");
+    const order: number[] = [];
+    await gather([1, 2, 3, 4].map((i) => (i % 2 ? bucket : same).take().then(() => order.push(i))));
+    assert(performance.now() - start > 150, "four tokens take a fifth of a second");
+    assertEquals(order.filter((i) => i % 2), [1, 3]);
+    assertEquals(order.filter((i) => i % 2 === 0), [2, 4]);
+  });
+
+  it("prints what its comment says", async () => {
+    const { lines } = await readExample("examples/rate_limiter.ts");
+    const printed = await runExample("examples/rate_limiter.ts");
+    const parts = (line: string) => line.replace(/[\d.]+ s:/, "so many s:");
+    assertEquals(printed.map(parts), lines.map(parts));
+    const seconds = printed.slice(1).map((line) => Number(/after ([\d.]+) s/.exec(line)?.[1]));
+    assertLess(seconds[0]!, 0.3);
+    assert(seconds[1]! >= 0.4 && seconds[2]! >= 0.9, String(seconds));
+  });
+});
+
+describe("the web page", () => {
+  it("is served by handlers that call actors", async () => {
+    await using page = await serveExample("examples/web_page.ts");
+    assertStringIncludes(await (await fetch(page.url)).text(), "visitor number 1");
+    const body = new URLSearchParams({ name: "Ann", text: "<b>hello</b>" });
+    const signed = await fetch(new URL("/sign", page.url), { method: "POST", body });
+    const text = await signed.text();
+    assertStringIncludes(text, "visitor number 2");
+    assertStringIncludes(text, "<b>Ann</b>: &lt;b&gt;hello&lt;/b&gt;");
+    const missing = await fetch(new URL("/sign", page.url), { method: "POST", body: new URLSearchParams() });
+    assertEquals([missing.status, await missing.text()], [400, "A name and a text, please\n"]);
+    const entries: unknown = await (await fetch(new URL("/entries", page.url))).json();
+    assertEquals(entries, { visits: 2, entries: [{ name: "Ann", text: "<b>hello</b>" }] });
+  });
+
+  it("forgets the oldest entries", () => {
+    const book = new GuestBook();
+    for (let i = 0; i < 150; i++) book.sign("Ann", String(i));
+    const entries: readonly Entry[] = book.entries();
+    assertEquals([entries.length, entries[0]?.text, entries.at(-1)?.text], [100, "149", "50"]);
+  });
+});
+
+describe("the chat room", () => {
+  it("brings what somebody says to all who wait", async () => {
+    await using page = await serveExample("examples/chat_room.ts");
+    assertStringIncludes(await (await fetch(page.url)).text(), "<h1>Chat room</h1>");
+    const after = async (id: number): Promise<Message[]> => {
+      return await (await fetch(new URL(`/messages?after=${id}`, page.url))).json();
+    };
+    const say = async (name: string, text: string): Promise<unknown> => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ name, text });
+      return await (await fetch(new URL("/messages", page.url), { method: "POST", headers, body })).json();
+    };
+    const waiting = [after(0), after(0)];
+    assertEquals(await say("Ann", "hello"), { id: 1 });
+    const hello = [{ id: 1, name: "Ann", text: "hello" }];
+    assertEquals(await Promise.all(waiting), [hello, hello]);
+    assertEquals(await after(0), hello);
+    const next = after(1);
+    await say("Bob", "<script>");
+    assertEquals(await next, [{ id: 2, name: "Bob", text: "<script>" }]);
+    const refused = await fetch(new URL("/messages", page.url), { method: "POST", body: "no JSON" });
+    assertEquals([refused.status, await refused.text()], [400, "A name and a text, please\n"]);
+  });
+
+  it("lets hundreds wait in one room, and gives up in time", async () => {
+    await using scene = await openCluster();
+    const room: Actor<Room> = await scene.client.submit(Room, { actor: true });
+    assertEquals(await room.after(0, 20), []);
+    const waiting = Array.from({ length: 500 }, () => room.after(0));
+    for (let i = 0; i < 150; i++) room.say("Ann", String(i));
+    const heard = await gather(waiting);
+    assert(heard.every((messages) => messages.length >= 1));
+    const kept = await room.after(0);
+    assertEquals([kept.length, kept[0]?.text, kept.at(-1)?.id], [100, "50", 150]);
+  });
+});
