@@ -721,6 +721,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
     });
 
     describe("exits of user code", () => {
+      // Only the host's own isolate skips these: an exit there is the end of its process, which host tests look at.
       const { skipExits } = options;
       const test = (sentence: string, run: () => Promise<void>) =>
         skipExits === undefined ? it(sentence, run) : it.skip(`${sentence} (${skipExits})`, run);

@@ -146,7 +146,7 @@ describe("the first actor, on a cluster of processes", () => {
     await using waiter = await direct.submit(Mixed, { actor: true, workers, key: "inline-neighbour" });
     const inline = await direct.submit(Waiter, { actor: true, workers });
     await inline.set();
-    const burning = burner.burn(2000);
+    const burning = burner.burn(5000);
     let slowest = 0;
     while (!burning.done()) {
       const start = performance.now();
