@@ -390,6 +390,29 @@ export class Client implements ClientApi {
   }
 
   /**
+   * Begins anew: all actors, tasks and values of all clients end, and every worker gets another host process. For a
+   * notebook in which too much has piled up, or a cluster that is stuck. Actors that stand are lost, with the reason
+   * `restarted` and without their dispose hooks; everything else is cancelled. What is submitted after it is not touched.
+   *
+   * A worker without a nanny ends what it can, and keeps its process.
+   *
+   * @param options `timeout`: milliseconds that the workers have to come back, 30 000 unless it is given.
+   * @returns When all workers are back, except those that were leaving.
+   * @throws {CallTimeoutError} Where some are not back in time; it names them. All else has been done.
+   */
+  async restart(options: { timeout?: number | undefined } = {}): Promise<void> {
+    await this.#session.request("restart", { timeout: options.timeout });
+  }
+
+  /**
+   * Has workers load all modules anew, for what is created or run from now on: also remote ones, of which Deno keeps the
+   * first copy, and packages. Edited files need no such word. What runs keeps the code that it has.
+   */
+  async reloadModules(): Promise<void> {
+    await this.#session.request("reloadModules", {});
+  }
+
+  /**
    * Releases what this client holds, then closes its connections, and the local cluster if it started one. A client
    * that `currentClient()` gave is the worker's: closing it does nothing.
    */

@@ -307,6 +307,8 @@ function reasonInWords(reason: string): string {
       return "its host process ran out of memory (oom)";
     case "drained":
       return "its worker was retired (drained)";
+    case "restarted":
+      return "the cluster was restarted (restarted)";
     default:
       return `it ended (${reason})`;
   }

@@ -42,6 +42,7 @@ export const LOSS_REASONS = [
   "killed",
   "fenced",
   "cancelled",
+  "restarted",
 ] as const;
 
 /** Why an actor was lost. */
@@ -317,6 +318,16 @@ export const REQUESTS = {
   retireWorkers: {
     asked: object({ workers: list(text), timeout: optional(uint) }),
     answered: object({ workers: list(text) }),
+  },
+  /** Ends all that was submitted, and starts all hosts anew; answered when they are back. */
+  restart: {
+    asked: object({ timeout: optional(uint) }),
+    answered: object({}),
+  },
+  /** Has modules loaded anew from now on. */
+  reloadModules: {
+    asked: object({}),
+    answered: object({}),
   },
 } as const;
 

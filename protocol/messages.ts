@@ -154,6 +154,8 @@ export const MESSAGES = {
   stored: [71, { key: "text", size: "uint" }],
   /** Nobody needs these results any more. */
   forget: [72, { keys: "texts" }],
+  /** What is created or run from now on is loaded anew, by isolates that have loaded nothing. */
+  renewModules: [75, {}],
 
   // Scheduler and nanny.
   /** The nanny is about to start a host: the scheduler answers with `hostTicket`. */
@@ -166,6 +168,8 @@ export const MESSAGES = {
   heartbeat: [59, { body: "bytes" }],
   /** From the scheduler: leave within `timeout` milliseconds. From the nanny: it is leaving. */
   drain: [60, { timeout: "uint" }],
+  /** Nothing in that host is wanted any more: end it, and start another. */
+  restartHost: [74, { incarnation: "text" }],
 
   // Watchdog isolate and nanny.
   /** The host process lives: resident and heap memory in bytes, lag of its main loop in milliseconds. */

@@ -134,20 +134,22 @@ export function onReleased(turn: Turn, { client: id, keys, holder }: EventOf<"re
 /** A client stops keys for everyone. */
 export function onCancelled(turn: Turn, event: EventOf<"cancelled">): void {
   for (const key of event.keys) {
-    const actor = turn.state.keys.get(key);
-    if (!actor) continue;
-    if (actor.kind !== "actor") {
-      cancelTask(turn, actor, event.reason);
-      continue;
-    }
-    tellHolders(turn, actor, statusOf("cancelled", { reason: event.reason }));
-    if (actor.state === "stopping") {
-      for (const { by } of [...actor.next]) withdrawNext(turn, actor, by);
-      removeEdgesTo(turn.state.references, key);
-    } else {
-      const why = event.reason ? `: ${event.reason}` : "";
-      stop(turn, actor, `cancelled${why}`, () => new CallCancelledError(`Cancelled the actor ${key}${why}`));
-    }
+    const record = turn.state.keys.get(key);
+    if (record) cancelKey(turn, record, event.reason);
+  }
+}
+
+/** Stops what a key names for everyone. */
+export function cancelKey(turn: Turn, record: KeyRecord, reason: string | undefined): void {
+  if (record.kind !== "actor") return cancelTask(turn, record, reason);
+  const { key } = record;
+  tellHolders(turn, record, statusOf("cancelled", { reason }));
+  if (record.state === "stopping") {
+    for (const { by } of [...record.next]) withdrawNext(turn, record, by);
+    removeEdgesTo(turn.state.references, key);
+  } else {
+    const why = reason ? `: ${reason}` : "";
+    stop(turn, record, `cancelled${why}`, () => new CallCancelledError(`Cancelled the actor ${key}${why}`));
   }
 }
 
@@ -210,6 +212,14 @@ export function onRetired(turn: Turn, event: EventOf<"retired">): void {
   turn.state.capacity++;
   turn.placesChanged = true;
   turn.tasksReady = true;
+}
+
+/** Modules are to be loaded anew. A host that has not joined yet has loaded none. */
+export function onModulesReloaded(turn: Turn, { asker }: EventOf<"modulesReloaded">): void {
+  for (const { id, host } of turn.state.workers.values()) {
+    if (host?.phase === "joined") turn.instructions.push({ type: "sendRenewModules", worker: id });
+  }
+  turn.instructions.push({ type: "answer", asker, name: "reloadModules", body: {} });
 }
 
 /** A worker that should have left is still here. */

@@ -88,6 +88,11 @@ export interface EventTable {
   /** Someone retires workers, by id, name or address. */
   retired: { readonly asker: Asker; readonly workers: readonly string[]; readonly timeout: number };
 
+  /** Someone wants everything to begin anew; all hosts have `timeout` milliseconds to come back. */
+  restarted: { readonly asker: Asker; readonly timeout: number };
+  /** Someone wants modules to be loaded anew. */
+  modulesReloaded: { readonly asker: Asker };
+
   /** A host created an actor. */
   created: {
     readonly worker: string;

@@ -139,6 +139,11 @@ export class HostLink implements ConnectionReceiver {
     this.#connection.send({ op: "forget", keys });
   }
 
+  /** Tells the host to load modules anew. */
+  sendRenewModules(): void {
+    this.#connection.send({ op: "renewModules" });
+  }
+
   /** Answers a request. */
   sendAnswer(instruction: Answer): void {
     sendAnswer(this.#owner, this.#connection, instruction);

@@ -15,7 +15,8 @@ export type TimerName =
   | `host end ${string}`
   | `drain ${string}`
   | `again ${string}`
-  | `expected ${string}`;
+  | `expected ${string}`
+  | `restart ${number}`;
 
 /** Where a ticket leads. */
 export interface TicketTarget {
@@ -38,6 +39,7 @@ export type Answer =
     }
     | { readonly name: "locate"; readonly body: Answered<"locate"> }
     | { readonly name: "retireWorkers"; readonly body: Answered<"retireWorkers"> }
+    | { readonly name: "restart" | "reloadModules"; readonly body: Record<never, never> }
     | { readonly name: RequestName; readonly error: Error }
   );
 
@@ -90,6 +92,10 @@ export type Instruction =
   | { readonly type: "sendForget"; readonly worker: string; readonly keys: readonly string[] }
   /** Tells a nanny to leave within `timeout` milliseconds. */
   | { readonly type: "sendDrain"; readonly worker: string; readonly timeout: number }
+  /** Tells a nanny to end the host of this incarnation at once, and to start another. */
+  | { readonly type: "sendRestart"; readonly worker: string; readonly incarnation: string }
+  /** Tells a host to load modules anew from now on. */
+  | { readonly type: "sendRenewModules"; readonly worker: string }
   /** Ends a nanny's link. */
   | { readonly type: "closeWorker"; readonly worker: string; readonly code: number; readonly reason: string }
   /** Ends a host's link, where it is linked with this incarnation. */

@@ -265,6 +265,9 @@ function* checkClients(state: SchedulerState): Generator<string> {
     if (!client.away && client.missed.size > 0) yield `${client.id} is here and missed something`;
   }
   if (state.sessions.size !== state.clients.size) yield "sessions and clients differ";
+  for (const { number, pending } of state.restarts) {
+    if (pending.size === 0) yield `the restart ${number} waits for nobody`;
+  }
   for (const { pending } of state.retirements) {
     for (const worker of pending) if (!state.workers.has(worker)) yield `${worker} retires and is gone`;
   }

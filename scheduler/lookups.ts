@@ -6,6 +6,7 @@
 
 import { type Answered, encodeActorReference, encodeValue, REFERENCE, SMALL_RESULT } from "../protocol/mod.ts";
 import type { ActorRecord, Asker } from "./state.ts";
+import { forgetRestart } from "./restarts.ts";
 import { dataHolders } from "./task_moves.ts";
 import type { KeyRecord, Lookup, TaskRecord } from "./task_record.ts";
 import { answerLookup, type Turn } from "./turn.ts";
@@ -41,7 +42,7 @@ export function answerPresent(turn: Turn, record: KeyRecord, { asker, name }: Lo
 
 /** Forgets the questions of one whose connection ended: nobody hears the answers. */
 export function forgetAsker(turn: Turn, role: Asker["role"], id: string): void {
-  const { asking, retirements } = turn.state;
+  const { asking, retirements, restarts } = turn.state;
   const isIts = (asker: Asker) => asker.role === role && asker.id === id;
   const name = nameOf({ role, id });
   for (const { lookups } of asking.get(name) ?? []) {
@@ -49,6 +50,7 @@ export function forgetAsker(turn: Turn, role: Asker["role"], id: string): void {
   }
   asking.delete(name);
   for (const retirement of retirements) if (isIts(retirement.asker)) retirements.delete(retirement);
+  for (const restart of restarts) if (isIts(restart.asker)) forgetRestart(turn, restart);
 }
 
 /** The value of a key that names an actor: a handle of it. */

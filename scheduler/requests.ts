@@ -25,6 +25,9 @@ import type { Asker } from "./state.ts";
 /** How long a retiring worker has to finish what runs, in milliseconds, where nothing else is asked. */
 export const DRAIN_TIMEOUT = 10_000;
 
+/** How long hosts have to come back after a restart, in milliseconds, where nothing else is asked. */
+export const RESTART_TIMEOUT = 30_000;
+
 /** Answers a request, or passes it on to the core. What cannot be answered gets an error, and harms nothing else. */
 export function takeRequest(
   owner: LinkOwner,
@@ -50,6 +53,10 @@ export function takeRequest(
         const { workers, timeout = DRAIN_TIMEOUT } = read(name, body);
         return owner.dispatch({ type: "retired", asker: from, workers, timeout });
       }
+      case "restart":
+        return owner.dispatch({ type: "restarted", asker: from, timeout: read(name, body).timeout ?? RESTART_TIMEOUT });
+      case "reloadModules":
+        return owner.dispatch({ type: "modulesReloaded", asker: from });
       default:
         throw new ProtocolError(`Cannot answer the request ${name}: this scheduler does not know it`);
     }

@@ -279,6 +279,10 @@ export class SchedulerServer implements LinkOwner {
         return this.#hosts.get(instruction.worker)?.sendForget(instruction);
       case "sendDrain":
         return this.#workers.get(instruction.worker)?.sendDrain(instruction.timeout);
+      case "sendRestart":
+        return this.#workers.get(instruction.worker)?.sendRestart(instruction.incarnation);
+      case "sendRenewModules":
+        return this.#hosts.get(instruction.worker)?.sendRenewModules();
       case "closeWorker":
         return this.#workers.get(instruction.worker)?.close(instruction.code, instruction.reason);
       case "closeHost": {

@@ -199,6 +199,18 @@ export interface Retirement {
   readonly pending: Set<string>;
 }
 
+/** A restart that is answered when all workers have a new host. */
+export interface Restart {
+  /** Who is told. */
+  readonly asker: Asker;
+  /** Names its timer. */
+  readonly number: number;
+  /** Milliseconds that the workers have. */
+  readonly timeout: number;
+  /** Names of the workers that are not back: one that registers anew has another id. */
+  readonly pending: Set<string>;
+}
+
 /** All that a scheduler knows. */
 export interface SchedulerState {
   /** Workers by id. */
@@ -233,6 +245,8 @@ export interface SchedulerState {
   readonly expected: Map<string, Asker[]>;
   /** Retirements that are not answered yet. */
   readonly retirements: Set<Retirement>;
+  /** Restarts that are not answered yet. */
+  readonly restarts: Set<Restart>;
   /** What happened last. */
   readonly story: Story;
   /** Source of incarnations. */
@@ -270,6 +284,7 @@ export function createState(options: StateOptions): SchedulerState {
     asking: new Map(),
     expected: new Map(),
     retirements: new Set(),
+    restarts: new Set(),
     story: new Story(options.storyLength ?? 10_000),
     random: options.random,
     count: 0,

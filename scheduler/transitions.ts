@@ -15,6 +15,7 @@ import {
   onHeld,
   onLocated,
   onLookedUp,
+  onModulesReloaded,
   onReleased,
   onRetired,
   onSubmitted,
@@ -22,6 +23,7 @@ import {
 import type { EventOf, EventType, SchedulerEvent } from "./events.ts";
 import type { Instruction } from "./instructions.ts";
 import { sweep } from "./liveness.ts";
+import { onRestarted, onRestartOver } from "./restarts.ts";
 import type { SchedulerState } from "./state.ts";
 import { onFulfilled, onPromised, onScattered } from "./task_admission.ts";
 import { onAgain, onComputed, onComputeFailed, onStored } from "./task_events.ts";
@@ -63,6 +65,8 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
   lookedUp: onLookedUp,
   located: onLocated,
   retired: onRetired,
+  restarted: onRestarted,
+  modulesReloaded: onModulesReloaded,
   created: onCreated,
   createFailed: onCreateFailed,
   ended: onEnded,
@@ -100,6 +104,7 @@ const TIMERS: readonly (readonly [string, (turn: Turn, subject: string) => void]
   ["drain ", onDrainOver],
   ["again ", onAgain],
   ["expected ", onExpectedOver],
+  ["restart ", onRestartOver],
 ];
 
 function onTimerFired(turn: Turn, { timer }: EventOf<"timerFired">): void {

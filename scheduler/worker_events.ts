@@ -5,14 +5,10 @@
  */
 
 import { CloseCode } from "../protocol/mod.ts";
-import { removeClient } from "./client_events.ts";
-import { lose } from "./endings.ts";
 import type { EventOf } from "./events.ts";
-import type { HostRecord, WorkerRecord } from "./state.ts";
-import { forgetExpectations } from "./expected.ts";
-import { forgetAsker } from "./lookups.ts";
+import { endHost, noteWorker, workersChanged } from "./host_end.ts";
 import { removeOpen } from "./open_workers.ts";
-import { interrupt, loseResults } from "./task_endings.ts";
+import { settleRestarts } from "./restarts.ts";
 import { refreshWorker } from "./task_moves.ts";
 import type { Turn } from "./turn.ts";
 
@@ -72,6 +68,7 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
     const { asker, workers } = retirement;
     turn.instructions.push({ type: "answer", asker, name: "retireWorkers", body: { workers: [...workers] } });
   }
+  if (worker.draining) settleRestarts(turn, worker);
   workersChanged(turn);
   noteWorker(turn, id, worker.draining ? "draining" : "here", `gone (${why})`);
 }
@@ -114,6 +111,7 @@ export function onHostJoined(turn: Turn, event: EventOf<"hostJoined">): void {
   host.address = address;
   workersChanged(turn, worker);
   noteWorker(turn, id, "", `host ${incarnation} joined`);
+  settleRestarts(turn, worker);
 }
 
 /** A host's link ended: its nanny has a moment to say why. */
@@ -160,55 +158,4 @@ export function onReport(turn: Turn, { worker, incarnation, body }: EventOf<"rep
   if (host?.incarnation !== incarnation) return;
   host.isolates = body.isolates;
   host.classes = body.classes;
-}
-
-function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reason: string): void {
-  const { state, instructions } = turn;
-  const { incarnation } = host;
-  worker.host = undefined;
-  worker.memory = worker.lag = 0;
-  worker.paused = false;
-  forgetAsker(turn, "host", worker.id);
-  forgetExpectations(turn, "host", worker.id);
-  instructions.push({ type: "clearTimer", timer: `host end ${worker.id}` });
-  instructions.push({ type: "closeHost", worker: worker.id, incarnation, code: CloseCode.gone, reason });
-  for (const key of [...worker.actors]) {
-    const actor = state.actors.get(key);
-    if (actor?.host === incarnation) lose(turn, actor, reason);
-  }
-  for (const client of [...worker.sessions]) removeClient(turn, state.clients.get(client)!);
-  endTasks(turn, worker, reason);
-  for (const client of state.clients.values()) client.ticketed.delete(incarnation);
-  workersChanged(turn, worker);
-  noteWorker(turn, worker.id, `host ${incarnation}`, reason);
-}
-
-/** What the host kept is lost, and what it ran may run elsewhere. */
-function endTasks(turn: Turn, worker: WorkerRecord, reason: string): void {
-  const lost = [...worker.results];
-  const interrupted = [...worker.processing, ...worker.storing];
-  worker.results.clear();
-  worker.resultBytes = 0;
-  for (const task of lost) task.worker = task.host = undefined;
-  loseResults(turn, lost, worker, reason);
-  for (const task of interrupted) if (task.worker === worker) interrupt(turn, task, worker, reason);
-}
-
-/** There are others than before, or they fit for something else. */
-function workersChanged(turn: Turn, worker?: WorkerRecord): void {
-  turn.state.membership++;
-  turn.state.capacity++;
-  turn.placesChanged = true;
-  turn.tasksReady = true;
-  if (worker && turn.state.workers.has(worker.id)) refreshWorker(turn, worker);
-}
-
-function noteWorker(turn: Turn, id: string, from: string, to: string): void {
-  turn.state.story.add({ at: turn.at, subject: id, from, to, cause: turn.event });
-  turn.instructions.push({
-    type: "log",
-    level: "info",
-    message: "worker {worker}: {to}",
-    properties: { worker: id, to },
-  });
 }

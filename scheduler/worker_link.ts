@@ -88,6 +88,11 @@ export class WorkerLink implements ConnectionReceiver {
     this.#connection.send({ op: "drain", timeout });
   }
 
+  /** Tells the worker to end a host and to start another. */
+  sendRestart(incarnation: string): void {
+    this.#connection.send({ op: "restartHost", incarnation });
+  }
+
   /** Ends the connection. */
   close(code: number, reason: string): void {
     this.#connection.close(code, reason);

@@ -8,6 +8,8 @@
 export interface ModuleGraph {
   /** URL of the target's module. */
   readonly url: string;
+  /** How often everything was to be loaded anew before. */
+  readonly generation: number;
   /** State by URL, such as time and size of a file; `undefined` where nothing is known, which never differs. */
   readonly states: ReadonlyMap<string, string | undefined>;
 }
@@ -19,9 +21,11 @@ export type Fit = "fits" | "changed" | "failed";
 export class LoadedModules {
   readonly #states = new Map<string, string | undefined>();
   readonly #failed = new Set<string>();
+  #generation: number | undefined;
 
   /** Compares a graph with what was loaded. */
   fit(graph: ModuleGraph): Fit {
+    if ((this.#generation ?? graph.generation) !== graph.generation) return "changed";
     for (const [url, state] of graph.states) {
       if (state !== undefined && this.#states.has(url) && this.#states.get(url) !== state) return "changed";
     }
@@ -30,6 +34,7 @@ export class LoadedModules {
 
   /** The isolate is about to load these. */
   add(graph: ModuleGraph): void {
+    this.#generation ??= graph.generation;
     for (const [url, state] of graph.states) {
       if (state !== undefined || !this.#states.has(url)) this.#states.set(url, state);
     }

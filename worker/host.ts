@@ -169,6 +169,7 @@ export class Host {
       onCancelCompute: (order) => this.#tasks.cancel(order),
       onStore: (order) => this.#tasks.store(order),
       onForget: (order) => this.#tasks.forget(order),
+      onRenewModules: () => this.#graphs.renew(),
       onChannel: ({ home }, channel) => this.#pool.serve(home, channel),
       onClose: (info) => {
         this.#stopReports();

@@ -57,6 +57,8 @@ export interface HostLinkOptions {
   readonly onStore: (order: MessageOf<"store">) => void;
   /** Drops values. */
   readonly onForget: (order: MessageOf<"forget">) => void;
+  /** Loads modules anew from now on. */
+  readonly onRenewModules: () => void;
   /** Serves a caller of a home whose frames the scheduler relays. */
   readonly onChannel: (target: ChannelTarget, transport: Transport) => void;
   /** The end: called once. */
@@ -203,6 +205,8 @@ export class HostLink {
         return this.#options.onStore(message);
       case "forget":
         return this.#options.onForget(message);
+      case "renewModules":
+        return this.#options.onRenewModules();
       case "answer": {
         const question = this.#questions.get(message.id);
         this.#questions.delete(message.id);

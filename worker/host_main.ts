@@ -40,7 +40,8 @@ async function main(): Promise<void> {
   }
   await watchdog.request("running", { address: host.address });
   const info = await host.unlinked;
-  if (leaving) return;
+  // The nanny ends it.
+  if (leaving || info.reason === "restarted") return;
   logger.warn("Lost the scheduler: {end}", { end: describeEnd(info) });
   exit(UNAVAILABLE);
 }

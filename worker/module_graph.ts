@@ -29,6 +29,7 @@ export class ModuleGraphs {
   readonly #state: (url: string) => string;
   readonly #known = new Map<string, ModuleGraph>();
   readonly #finding = new Map<string, Promise<ModuleGraph>>();
+  #generation = 0;
 
   /**
    * @param source Asked when a target is new, and when one of its files has changed: it may import others now.
@@ -39,17 +40,27 @@ export class ModuleGraphs {
     this.#state = state;
   }
 
+  /** What is asked for from now on has changed, whatever it is. */
+  renew(): void {
+    this.#generation++;
+    this.#known.clear();
+    this.#finding.clear();
+  }
+
   /** The graph of a target as it is now. For one that is known this costs a look at each of its files. */
   of(target: SubmittedTarget): ModuleGraph | Promise<ModuleGraph> {
     const { module, version } = target;
     const known = this.#known.get(module);
     if (module.startsWith("file:")) {
       if (known && this.#unchanged(known)) return known;
-      return this.#find(module, module, () => this.#list(module));
+      return this.#find(module, module, () => this.#list(module, this.#generation));
     }
-    if (module.startsWith("data:") || version === undefined) return singleModule(module, stateOf(module));
-    if (known?.states.get(module) === version) return known;
-    return this.#find(`${version} ${module}`, module, () => this.#reload(module, version));
+    if (module.startsWith("data:")) return this.#single(module, "");
+    // Of a remote module nothing is known, unless its user says so.
+    if (version === undefined && this.#generation === 0) return this.#single(module, undefined);
+    const state = version ?? "";
+    if (known?.states.get(module) === state) return known;
+    return this.#find(`${state} ${module}`, module, () => this.#reload(module, state));
   }
 
   /** Creations that come together ask once. */
@@ -57,38 +68,36 @@ export class ModuleGraphs {
     const asked = this.#finding.get(id);
     if (asked) return asked;
     const finding = find().then((graph) => {
+      if (this.#finding.get(id) !== finding) return graph;
+      this.#finding.delete(id);
       this.#known.set(url, graph);
       return graph;
-    }).finally(() => this.#finding.delete(id));
+    });
     this.#finding.set(id, finding);
     return finding;
   }
 
-  async #list(url: string): Promise<ModuleGraph> {
+  async #list(url: string, generation: number): Promise<ModuleGraph> {
     const files = await this.#source.list(url).catch(() => undefined);
     // Its own file belongs to it, whatever was found.
-    return { url, states: new Map([url, ...files ?? []].map((file) => [file, this.#state(file)])) };
+    return { url, generation, states: new Map([url, ...files ?? []].map((file) => [file, this.#state(file)])) };
   }
 
-  async #reload(url: string, version: string): Promise<ModuleGraph> {
+  async #reload(url: string, state: string): Promise<ModuleGraph> {
+    const graph = this.#single(url, state);
     // Where it cannot be fetched, the isolate that imports it says why.
     await this.#source.reload(url).catch(() => {});
-    return singleModule(url, version);
+    return graph;
+  }
+
+  #single(url: string, state: string | undefined): ModuleGraph {
+    return { url, generation: this.#generation, states: new Map([[url, state]]) };
   }
 
   #unchanged(graph: ModuleGraph): boolean {
     for (const [url, state] of graph.states) if (this.#state(url) !== state) return false;
     return true;
   }
-}
-
-function singleModule(url: string, state: string | undefined): ModuleGraph {
-  return { url, states: new Map([[url, state]]) };
-}
-
-/** A `data:` URL is its own content, so it never changes. Of a remote module nothing is known unless its user says so. */
-function stateOf(module: string): string | undefined {
-  return module.startsWith("data:") ? "" : undefined;
 }
 
 /** Time and size of a file. Synchronous: it takes some microseconds, where a promise would take a hundred. */

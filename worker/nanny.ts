@@ -112,6 +112,9 @@ export class Nanny implements RunningWorker {
       settings: this.#settings,
       signal,
       onDrain: (timeout) => void this.close(timeout),
+      onRestart: (incarnation) => {
+        if (this.#host?.incarnation === incarnation) this.#host.kill("restarted");
+      },
       onClose: (info) => {
         if (!this.#leaving) logger.warn("Lost the scheduler: {end}. Registering anew", { end: describeEnd(info) });
         // The scheduler has given up all of its actors, or will: nothing may outlive its registration.
@@ -149,7 +152,7 @@ export class Nanny implements RunningWorker {
     this.#host = undefined;
     // A host that was condemned has been reported before it was killed.
     if (!host.condemned) link.hostEnded(incarnation, end.reason);
-    if (this.#leaving) return end;
+    if (this.#leaving || end.reason === "restarted") return end;
     this.#ends.push(clock.now());
     if (!link.closed) {
       logger.warn("The host process {pid} ended ({reason}, exit code {code})", { pid: host.pid, ...end });
@@ -214,7 +217,9 @@ export class Nanny implements RunningWorker {
 
   #condemn(link: WorkerLink, incarnation: string, reason: LossReason): void {
     link.hostEnded(incarnation, reason);
-    if (!this.#leaving && !link.closed) logger.error("Killing the host process: {reason}", { reason });
+    if (this.#leaving || link.closed) return;
+    if (reason === "restarted") logger.info("Restarting the host process, as a client asked for");
+    else logger.error("Killing the host process: {reason}", { reason });
   }
 
   /** A host that ends is replaced at once, unless that happens again and again. */

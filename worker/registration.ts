@@ -22,6 +22,8 @@ export interface RegisterOptions {
   readonly signal: AbortSignal;
   /** The scheduler wants the worker to leave. */
   readonly onDrain: (timeout: number) => void;
+  /** The scheduler wants another host instead of the one of this incarnation. */
+  readonly onRestart: (incarnation: string) => void;
   /** The link has ended: called once, after it was open. */
   readonly onClose: (info: CloseInfo) => void;
 }
@@ -57,7 +59,7 @@ export async function register(options: RegisterOptions): Promise<WorkerLink> {
   }
 }
 
-async function tryOnce({ settings, signal, onDrain, onClose }: RegisterOptions): Promise<WorkerLink> {
+async function tryOnce({ settings, signal, onDrain, onRestart, onClose }: RegisterOptions): Promise<WorkerLink> {
   const { scheduler, token, caCerts, hello, clock } = settings;
   const { transport, closed } = await dialScheduler({ address: scheduler, token, caCerts, signal });
   let open = false;
@@ -66,6 +68,7 @@ async function tryOnce({ settings, signal, onDrain, onClose }: RegisterOptions):
     clock,
     flushed: closed,
     onDrain,
+    onRestart,
     onClose: (info) => open && onClose(info),
   });
   open = true;

@@ -18,6 +18,9 @@ import type { WorkerLink } from "./worker_link.ts";
 
 const logger = getLogger(["troupe", "worker"]);
 
+/** How a host ended. */
+type HostEnd = "drained" | "restarted" | "host-exit";
+
 /** A worker that is its own host. */
 export class SingleWorker implements RunningWorker {
   readonly started: Promise<void>;
@@ -83,7 +86,7 @@ export class SingleWorker implements RunningWorker {
     }
   }
 
-  /** One registration, until its end. Says whether its host could join. */
+  /** One registration, until its end. Says whether a host could join. */
   async #serve(): Promise<boolean> {
     const { signal } = this.#abort;
     const unlinked = Promise.withResolvers<void>();
@@ -92,32 +95,46 @@ export class SingleWorker implements RunningWorker {
       settings: this.#settings,
       signal,
       onDrain: (timeout) => void this.close(timeout),
+      // The link of its host ends with that reason.
+      onRestart: () => {},
       onClose: () => unlinked.resolve(),
     });
     this.#link = link;
-    const incarnation = randomHex(8);
-    const stopHeartbeats = this.#heartbeats(link, incarnation);
     let joined = false;
     try {
-      const host = await this.#startHost(link, incarnation);
-      this.#host = host;
-      joined = true;
-      this.#start.resolve();
-      host.unlinked.then((info) => {
-        if (!this.#leaving) logger.warn("Lost the scheduler: {end}. Registering anew", { end: describeEnd(info) });
-        unlinked.resolve();
-      });
-      await unlinked.promise;
-      await host.close(this.#leaving?.timeout ?? 0);
-      link.hostEnded(incarnation, this.#leaving ? "drained" : "host-exit");
+      for (let end: HostEnd = "restarted"; end === "restarted";) {
+        end = await this.#runHost(link, unlinked.promise, () => joined = true);
+      }
     } catch (error) {
       if (!this.#leaving) logger.warn("Cannot join: {message}", { message: (error as Error).message });
     } finally {
-      this.#host = undefined;
-      stopHeartbeats();
       await link.close(CloseCode.goingAway, "the worker leaves");
     }
     return joined;
+  }
+
+  /** One host, until its end, or that of the registration. */
+  async #runHost(link: WorkerLink, unlinked: Promise<void>, onJoined: () => void): Promise<HostEnd> {
+    const incarnation = randomHex(8);
+    const stopHeartbeats = this.#heartbeats(link, incarnation);
+    try {
+      const host = await this.#startHost(link, incarnation);
+      this.#host = host;
+      onJoined();
+      this.#start.resolve();
+      const info = await Promise.race([unlinked, host.unlinked]);
+      const end = this.#leaving ? "drained" : info?.reason === "restarted" ? "restarted" : "host-exit";
+      if (end === "restarted") logger.info("Starting anew, as a client asked for");
+      else if (info && end === "host-exit") {
+        logger.warn("Lost the scheduler: {end}. Registering anew", { end: describeEnd(info) });
+      }
+      await host.close(this.#leaving?.timeout ?? 0);
+      link.hostEnded(incarnation, end);
+      return end;
+    } finally {
+      this.#host = undefined;
+      stopHeartbeats();
+    }
   }
 
   async #startHost(link: WorkerLink, incarnation: string): Promise<Host> {

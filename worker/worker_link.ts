@@ -34,6 +34,8 @@ export interface WorkerLinkOptions {
   readonly flushed: Promise<void>;
   /** The scheduler wants the worker to leave within so many milliseconds. */
   readonly onDrain: (timeout: number) => void;
+  /** The scheduler has given up the host of this incarnation, and wants another. */
+  readonly onRestart: (incarnation: string) => void;
   /** The end: called once. */
   readonly onClose: (info: CloseInfo) => void;
 }
@@ -129,6 +131,8 @@ export class WorkerLink {
       }
       case "drain":
         return this.#options.onDrain(message.timeout);
+      case "restartHost":
+        return this.#options.onRestart(message.incarnation);
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message as a worker`);
     }

@@ -113,6 +113,20 @@ describe("code that is edited while its worker runs", () => {
     });
   }
 
+  it("that comes from a server runs anew after reloadModules, with what it imports from there", async () => {
+    const url = `http://127.0.0.1:${server.addr.port}/reloaded.ts`;
+    const create = () => client.submit(remote<new () => Counter>(`${url}#Counter`), { actor: true }).result();
+    const version = (n: number) => `export class Counter { async increment() { return ${n}; } }`;
+    served = version(1);
+    const first = await create();
+    served = version(2);
+    const same = await create();
+    await client.reloadModules();
+    const second = await create();
+    assertEquals([await first.increment(), await same.increment(), await second.increment()], [1, 1, 2]);
+    await release([first, same, second]);
+  });
+
   it("starts no cluster, and connects nowhere, while a worker loads it", async () => {
     for (
       const [name, statement] of [["LocalCluster", "LocalCluster.start()"], ["Client", "Client.connect()"]] as const

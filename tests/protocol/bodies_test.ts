@@ -200,6 +200,8 @@ describe("requests", () => {
     clientTicket: [{}, { ticket: "t" }],
     info: [{}, { anything: [1] }],
     retireWorkers: [{ workers: ["w"], timeout: 10 }, { workers: ["w"] }],
+    restart: [{ timeout: 10 }, {}],
+    reloadModules: [{}, {}],
   };
   for (const name of Object.keys(samples) as (keyof typeof samples)[]) {
     it(`of ${name} come back from their bytes, question and answer`, () => {

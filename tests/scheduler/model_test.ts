@@ -36,6 +36,7 @@ const KINDS = [
   "end host",
   "retire",
   "drain",
+  "restart",
   "create",
   "create",
   "create",
@@ -171,6 +172,13 @@ class Model {
       case "retire":
         if (isHere) simulation.run({ type: "retired", asker, workers: [worker], timeout: 100 });
         return;
+      case "restart":
+        if (!isHere || what > 1) return;
+        simulation.run({ type: "restarted", asker, timeout: 100 });
+        for (const { host } of [...simulation.hosted.values()]) simulation.forgetHost(host);
+        this.beliefs.forEach((keys) => keys.clear());
+        this.handles.forEach((keys) => keys.clear());
+        return;
       case "drain":
         simulation.run({ type: "workerDraining", worker });
         return;
@@ -265,9 +273,17 @@ describe("the scheduler's core", () => {
         model.settle();
         model.finish();
         const { state, timers } = model.simulation;
-        const sizes = [state.actors, state.clients, state.workers, state.sessions, state.retirements, timers]
+        const sizes = [
+          state.actors,
+          state.clients,
+          state.workers,
+          state.sessions,
+          state.retirements,
+          state.restarts,
+          timers,
+        ]
           .map(({ size }) => size);
-        assertEquals(sizes, [0, 0, 0, 0, 0, 0]);
+        assertEquals(sizes, [0, 0, 0, 0, 0, 0, 0]);
         assertEquals([state.waiting.length, state.references.targets.size, state.references.holders.size], [0, 0, 0]);
       }),
       { numRuns: 300 },

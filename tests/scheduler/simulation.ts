@@ -93,6 +93,11 @@ export class Simulation {
     return instructions;
   }
 
+  /** What the nanny of a worker called `name` says of itself. */
+  hello(name: string): WorkerHello {
+    return workerHello({ name });
+  }
+
   /** A worker whose host is up, called `name`. */
   addWorker(name: string, resources: Record<string, number> = {}, hello: Partial<WorkerHello> = {}): void {
     this.run({ type: "workerJoined", worker: name, hello: workerHello({ name, resources, ...hello }) });

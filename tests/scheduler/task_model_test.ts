@@ -51,6 +51,7 @@ const WISHES = [
   "close client",
   "join client",
   "fire timer",
+  "restart",
 ];
 
 function pick<T>(from: readonly T[], index: number): T | undefined {
@@ -189,6 +190,16 @@ class Model {
         simulation.run({ type: "hostLinkClosed", worker, incarnation: record.host.incarnation });
         return;
       }
+      case "restart":
+        if (!isHere || what > 2) return;
+        simulation.run({
+          type: "restarted",
+          asker: { role: "client", id: client, request: ++this.#count },
+          timeout: 100,
+        });
+        for (const { host } of [...simulation.hosted.values()]) simulation.forgetHost(host);
+        assertEquals(state.keys.size, 0);
+        return;
       case "pause": {
         const incarnation = state.workers.get(worker)?.host?.incarnation ?? "";
         const body = { host: incarnation, memory: what % 2 === 0 ? 700 : 100, lag: 0 };
@@ -294,7 +305,7 @@ class Model {
     const { state } = simulation;
     const left = [...state.keys.values()].map(({ key, kind, state }) => `${key}: ${kind} ${state}`);
     assertEquals(left, []);
-    const { references, queues, unstored, asking, clients, actors } = state;
+    const { references, queues, unstored, asking, clients, actors, restarts } = state;
     const sizes = [
       references.targets,
       references.holders,
@@ -303,9 +314,10 @@ class Model {
       asking,
       clients,
       actors,
+      restarts,
       simulation.timers,
     ];
-    assertEquals(sizes.map(({ size }) => size), [0, 0, 0, 0, 0, 0, 0, 0]);
+    assertEquals(sizes.map(({ size }) => size), [0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assertEquals(Object.values(state.counts), [0, 0, 0, 0, 0, 0, 0]);
     for (const worker of WORKERS) simulation.loseWorker(worker);
     assertEquals([state.workers.size, state.open.takers.size], [0, 0]);

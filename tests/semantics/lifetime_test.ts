@@ -244,6 +244,39 @@ describe("lifetime", () => {
     await eventually([], async () => actorKeys(await stage.observer.schedulerInfo()));
   });
 
+  onBothRoutes(stage, "B46: `client.restart()` loses all actors", async (client) => {
+    const before = (await client.schedulerInfo()).workers;
+    const [tally, witness] = [
+      await client.submit(Tally, { actor: true }),
+      await stage.observer.submit(Tally, { actor: true }),
+    ];
+    const ender = await client.submit(Ender, ["restarted", "one"], { actor: true });
+    const hanging = errorOf(ender.hang());
+    const running = client.submit(addSlowly, [1, 2, 60_000], { pure: false });
+    const dependent = client.submit(double, [running]);
+    const finished = client.submit(double, [21]);
+    const [scattered] = client.scatter([new Uint8Array(5000)]);
+    await Promise.all([tally.increment(), finished, scattered]);
+    const errors = [running, dependent].map(errorOf);
+    await client.restart();
+    for (const lost of [await hanging, await errorOf(tally.increment()), await errorOf(witness.increment())]) {
+      assertInstanceOf(lost, ActorLostError);
+      assertEquals(lost.reason, "restarted");
+    }
+    for (const error of await Promise.all(errors)) assertEquals(error.name, "AbortError");
+    assertEquals([running, dependent, finished, scattered!].map(({ status }) => status), Array(4).fill("cancelled"));
+    const after = (await client.schedulerInfo()).workers;
+    assertEquals(
+      after.map(({ id, pid, status }) => [id, pid, status]),
+      before.map(({ id, pid, status }) => [id, pid, status]),
+    );
+    assertEquals(after.every(({ hostPid }) => !before.some((worker) => worker.hostPid === hostPid)), true);
+    await nothingIsLeft(stage.observer);
+    assertEquals(await client.submit(double, [21]), 42);
+    const again = await client.submit(Tally, { actor: true });
+    assertEquals(await again.increment(), 1);
+  });
+
   it("B46: workers report no instance of what has ended", async () => {
     const client = await stage.connect();
     await gather(client.map(Tally, Array(6) as never[], { actor: true } as never) as never[]);

@@ -3,8 +3,8 @@ import { describe, it } from "@std/testing/bdd";
 import { LoadedModules, type ModuleGraph } from "../../worker/generations.ts";
 import { createModuleSource, fileState, ModuleGraphs, type ModuleSource } from "../../worker/module_graph.ts";
 
-function graph(url: string, states: Record<string, string | undefined>): ModuleGraph {
-  return { url, states: new Map(Object.entries(states)) };
+function graph(url: string, states: Record<string, string | undefined>, generation = 0): ModuleGraph {
+  return { url, generation, states: new Map(Object.entries(states)) };
 }
 
 /** A source that counts how often it was asked. */
@@ -67,7 +67,35 @@ describe("what an isolate has loaded", () => {
   });
 });
 
+describe("what an isolate has loaded before everything was to be loaded anew", () => {
+  it("fits nothing any more, also not what it has not seen", () => {
+    const loaded = new LoadedModules();
+    const counter = { "file:///counter.ts": "1" };
+    loaded.add(graph("file:///counter.ts", counter));
+    assertEquals(loaded.fit(graph("file:///counter.ts", counter, 1)), "changed");
+    assertEquals(loaded.fit(graph("http://host/other.ts", { "http://host/other.ts": undefined }, 1)), "changed");
+    assertEquals(new LoadedModules().fit(graph("file:///counter.ts", counter, 1)), "fits");
+  });
+});
+
 describe("the graphs of targets", () => {
+  it("are all others from the moment on that they are renewed, and remote ones are fetched anew, once", async () => {
+    const source = new Source(() => Promise.resolve([]));
+    const graphs = new ModuleGraphs(source, () => "1");
+    const urls = ["file:///a.ts", "http://host/a.ts", "data:,x"];
+    const generations = async () => {
+      const found = await Promise.all(urls.map((url) => graphs.of(target(url))));
+      return found.map(({ generation }) => generation);
+    };
+    assertEquals([await generations(), source.asked], [[0, 0, 0], 1]);
+    const late = graphs.of(target("file:///late.ts"));
+    graphs.renew();
+    assertEquals([await generations(), source.asked], [[1, 1, 1], 4]);
+    assertEquals([await generations(), source.asked], [[1, 1, 1], 4]);
+    assertEquals((await late).generation, 0, "of one that was asked for before");
+    assertEquals((await graphs.of(target("file:///late.ts"))).generation, 1);
+  });
+
   it("are asked for once, and again when a file has changed", async () => {
     const states: Record<string, string> = { "file:///a.ts": "1", "file:///b.ts": "1" };
     const source = new Source(() => Promise.resolve(["file:///a.ts", "file:///b.ts"]));

@@ -86,7 +86,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
       return Promise.resolve(isolate);
     },
     threads: 2,
-    graphOf: ({ module }) => ({ url: module, states: new Map([[module, states[module] ?? "1"]]) }),
+    graphOf: ({ module }) => ({ url: module, generation: 0, states: new Map([[module, states[module] ?? "1"]]) }),
     workerName: "alice",
     ...options,
   });

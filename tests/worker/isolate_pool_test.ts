@@ -90,7 +90,7 @@ function setUp(options: Partial<IsolatePoolOptions> = {}) {
       return Promise.resolve(isolate);
     },
     isolates: 2,
-    graphOf: ({ module }) => ({ url: module, states: new Map([[module, states[module] ?? "1"]]) }),
+    graphOf: ({ module }) => ({ url: module, generation: 0, states: new Map([[module, states[module] ?? "1"]]) }),
     onEnded: (key, _incarnation, reason) => ended.push(`${key} ${reason}`),
     ...options,
   });

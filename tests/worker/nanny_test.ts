@@ -106,6 +106,24 @@ describe("a nanny", () => {
     });
   });
 
+  it("ends a host that the scheduler wants restarted, however busy it is, and counts that as no crash", async () => {
+    await withWorker({}, async ({ scheduler, nanny, host }) => {
+      let current = host;
+      const before = performance.now();
+      for (let count = 0; count < 5; count++) {
+        const actor = await current.create(GUEST);
+        current.relayed("inline").call(actor, "spin", 60_000);
+        nanny.connection.send({ op: "restartHost", incarnation: "of long ago" });
+        nanny.connection.send({ op: "restartHost", incarnation: current.claims.host });
+        const { incarnation, reason } = await nanny.next("hostEnded");
+        assertEquals([incarnation, reason], [current.claims.host, "restarted"]);
+        current = await scheduler.hosts.next();
+      }
+      // After as many crashes it would wait for seconds.
+      assertLess(performance.now() - before, 6000);
+    });
+  });
+
   it("takes a busy event loop for lag, never for death", async () => {
     await withWorker({}, async ({ nanny, host }) => {
       const actor = await host.create(GUEST);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { CloseCode } from "../../protocol/mod.ts";
 import { FakeScheduler } from "../helpers/fake_scheduler.ts";
 import { Lines } from "../helpers/lines.ts";
 
@@ -102,6 +103,31 @@ describe("a worker in one process", () => {
         await host.closed;
         const again = await scheduler.nannies.next();
         assertEquals((await scheduler.hosts.next()).claims.worker, again.id);
+      });
+    });
+  });
+});
+
+describe("a worker in one process that is restarted", () => {
+  it("ends what it has, and joins with another host under the same registration", async () => {
+    await using scheduler = await FakeScheduler.start();
+    const { address, token } = scheduler;
+    const source = `
+      import { startWorker } from "${WORKER_DOOR}";
+      await startWorker({ scheduler: "${address}", token: "${token}", nanny: false });
+    `;
+    await withEntry(source, async (path) => {
+      await withDeno(["run", "--allow-net", "--no-prompt", path], {}, async () => {
+        const nanny = await scheduler.nannies.next();
+        const host = await scheduler.hosts.next();
+        const actor = await host.create({ target: { module: COUNTER, export: "Counter" } });
+        assertEquals(await host.relayed("inline").call(actor, "increment"), 1);
+        host.connection.close(CloseCode.gone, "restarted");
+        assertEquals((await nanny.next("hostEnded")).reason, "restarted");
+        const next = await scheduler.hosts.next();
+        assertEquals([next.claims.worker, next.claims.host === host.claims.host], [nanny.id, false]);
+        const again = await next.create({ target: { module: COUNTER, export: "Counter" } });
+        assertEquals(await next.relayed("inline").call(again, "increment"), 1);
       });
     });
   });

@@ -1,0 +1,68 @@
+/**
+ * The end of a host, and of all that was in it.
+ *
+ * @module
+ */
+
+import { CloseCode } from "../protocol/mod.ts";
+import { removeClient } from "./client_events.ts";
+import { lose } from "./endings.ts";
+import { forgetExpectations } from "./expected.ts";
+import { forgetAsker } from "./lookups.ts";
+import type { HostRecord, WorkerRecord } from "./state.ts";
+import { interrupt, loseResults } from "./task_endings.ts";
+import { refreshWorker } from "./task_moves.ts";
+import type { Turn } from "./turn.ts";
+
+/** A host has ended, or has to count as ended, whatever it does: its actors are lost for `reason`, and its results. */
+export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reason: string): void {
+  const { state, instructions } = turn;
+  const { incarnation } = host;
+  worker.host = undefined;
+  worker.memory = worker.lag = 0;
+  worker.paused = false;
+  forgetAsker(turn, "host", worker.id);
+  forgetExpectations(turn, "host", worker.id);
+  instructions.push({ type: "clearTimer", timer: `host end ${worker.id}` });
+  instructions.push({ type: "closeHost", worker: worker.id, incarnation, code: CloseCode.gone, reason });
+  for (const key of [...worker.actors]) {
+    const actor = state.actors.get(key);
+    if (actor?.host === incarnation) lose(turn, actor, reason);
+  }
+  for (const client of [...worker.sessions]) removeClient(turn, state.clients.get(client)!);
+  endTasks(turn, worker, reason);
+  for (const client of state.clients.values()) client.ticketed.delete(incarnation);
+  workersChanged(turn, worker);
+  noteWorker(turn, worker.id, `host ${incarnation}`, reason);
+}
+
+/** What the host kept is lost, and what it ran may run elsewhere. */
+function endTasks(turn: Turn, worker: WorkerRecord, reason: string): void {
+  const lost = [...worker.results];
+  const interrupted = [...worker.processing, ...worker.storing];
+  worker.results.clear();
+  worker.resultBytes = 0;
+  for (const task of lost) task.worker = task.host = undefined;
+  loseResults(turn, lost, worker, reason);
+  for (const task of interrupted) if (task.worker === worker) interrupt(turn, task, worker, reason);
+}
+
+/** There are others than before, or they fit for something else. */
+export function workersChanged(turn: Turn, worker?: WorkerRecord): void {
+  turn.state.membership++;
+  turn.state.capacity++;
+  turn.placesChanged = true;
+  turn.tasksReady = true;
+  if (worker && turn.state.workers.has(worker.id)) refreshWorker(turn, worker);
+}
+
+/** Writes down what became of a worker. */
+export function noteWorker(turn: Turn, id: string, from: string, to: string): void {
+  turn.state.story.add({ at: turn.at, subject: id, from, to, cause: turn.event });
+  turn.instructions.push({
+    type: "log",
+    level: "info",
+    message: "worker {worker}: {to}",
+    properties: { worker: id, to },
+  });
+}
