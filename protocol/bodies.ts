@@ -261,29 +261,6 @@ export const heartbeatBody = object({
 /** What a nanny says once a second. */
 export type HeartbeatBody = Shaped<typeof heartbeatBody>;
 
-/** Counters of one class in one host. */
-export const classCounters = object({
-  className: text,
-  actors: uint,
-  calls: uint,
-  errors: uint,
-});
-/** Counters of one class in one host. */
-export type ClassCounters = Shaped<typeof classCounters>;
-
-/** What a host says once a second. */
-export const hostReport = object({
-  /** How many isolates run. */
-  isolates: uint,
-  classes: list(classCounters),
-  /** How many results and scattered values it keeps. */
-  results: optional(uint),
-  /** Their bytes. */
-  resultBytes: optional(uint),
-});
-/** What a host says once a second. */
-export type HostReport = Shaped<typeof hostReport>;
-
 /** Requests of a client (`request` messages), by name, with the shapes of what is asked and answered. */
 export const REQUESTS = {
   /** A one-use ticket for a home of a worker. */

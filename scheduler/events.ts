@@ -4,15 +4,8 @@
  * @module
  */
 
-import type {
-  CreatedBody,
-  Executed,
-  HeartbeatBody,
-  HostReport,
-  ScatterBody,
-  SubmitBody,
-  WorkerHello,
-} from "../protocol/mod.ts";
+import type { CreatedBody, Executed, HeartbeatBody, ScatterBody, SubmitBody, WorkerHello } from "../protocol/mod.ts";
+import type { HostReport } from "../protocol/report.ts";
 import type { TimerName } from "./instructions.ts";
 import type { Asker, IsolateOrigin, Versions } from "./state.ts";
 

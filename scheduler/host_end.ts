@@ -8,6 +8,7 @@ import { CloseCode } from "../protocol/mod.ts";
 import { removeClient } from "./client_events.ts";
 import { lose } from "./endings.ts";
 import { forgetExpectations } from "./expected.ts";
+import { keepFigures } from "./figures.ts";
 import { forgetAsker } from "./lookups.ts";
 import type { HostRecord, WorkerRecord } from "./state.ts";
 import { interrupt, loseResults } from "./task_endings.ts";
@@ -18,6 +19,7 @@ import type { Turn } from "./turn.ts";
 export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reason: string): void {
   const { state, instructions } = turn;
   const { incarnation } = host;
+  keepFigures(state.past, host.figures);
   worker.host = undefined;
   worker.memory = worker.lag = 0;
   worker.paused = false;

@@ -19,10 +19,10 @@ import {
   encodeBody,
   executedWord,
   type HostHello,
-  hostReport,
   type Message,
   ProtocolError,
 } from "../protocol/mod.ts";
+import { hostReport } from "../protocol/report.ts";
 import type { Answer, Instruction } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
 import { sendAnswer, takeRequest } from "./requests.ts";

@@ -11,6 +11,7 @@ import {
   TROUPE_VERSION,
   type WorkerSnapshot,
 } from "../protocol/mod.ts";
+import { createFigures, listClasses } from "./figures.ts";
 import { clientHolder, heldByClient, holdersOf, targetsOf } from "./references.ts";
 import type { ActorRecord, SchedulerState, Versions, WorkerRecord } from "./state.ts";
 import { missingKeys } from "./task_record.ts";
@@ -117,7 +118,9 @@ function snapshotWorker(state: SchedulerState, worker: WorkerRecord, at: number)
     memory,
     lag,
     heartbeatAge: Math.max(0, Math.round(at - worker.heartbeatAt)),
-    classes: (host?.classes ?? []).map((counters) => ({ ...counters })),
+    classes: listClasses(host?.figures ?? createFigures()).map(({ className, actors, calls, errors }) => {
+      return { className, actors, calls, errors };
+    }),
     actors: [...worker.actors].map((key) => snapshotActor(state, state.actors.get(key)!)),
     threads: worker.threads,
     paused: worker.paused,

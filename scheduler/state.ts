@@ -6,7 +6,6 @@
 
 import type {
   ActorReference,
-  ClassCounters,
   HomeKind,
   RandomSource,
   StatusBody,
@@ -14,6 +13,7 @@ import type {
   SubmittedTarget,
 } from "../protocol/mod.ts";
 import type { ActorState } from "./actor_states.ts";
+import { createFigures, type Figures } from "./figures.ts";
 import type { Placing, Wishes } from "./placement.ts";
 import { createOpenWorkers, type OpenWorkers } from "./open_workers.ts";
 import { createReferences, type References } from "./references.ts";
@@ -43,8 +43,8 @@ export interface HostRecord {
   address: string;
   /** How many isolates it runs, as last reported. */
   isolates: number;
-  /** Calls and errors by class, as last reported. */
-  classes: readonly ClassCounters[];
+  /** What it has counted, as far as it has reported it. */
+  readonly figures: Figures;
 }
 
 /** A worker: a nanny, and the host that it runs now. */
@@ -247,6 +247,8 @@ export interface SchedulerState {
   readonly retirements: Set<Retirement>;
   /** Restarts that are not answered yet. */
   readonly restarts: Set<Restart>;
+  /** What hosts counted that are gone. */
+  readonly past: Figures;
   /** What happened last. */
   readonly story: Story;
   /** Source of incarnations. */
@@ -285,6 +287,7 @@ export function createState(options: StateOptions): SchedulerState {
     expected: new Map(),
     retirements: new Set(),
     restarts: new Set(),
+    past: createFigures(),
     story: new Story(options.storyLength ?? 10_000),
     random: options.random,
     count: 0,

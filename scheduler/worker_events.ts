@@ -6,6 +6,7 @@
 
 import { CloseCode } from "../protocol/mod.ts";
 import type { EventOf } from "./events.ts";
+import { createFigures, takeReport } from "./figures.ts";
 import { endHost, noteWorker, workersChanged } from "./host_end.ts";
 import { removeOpen } from "./open_workers.ts";
 import { settleRestarts } from "./restarts.ts";
@@ -90,7 +91,7 @@ export function onHostAnnounced(turn: Turn, { worker: id, incarnation }: EventOf
   // The nanny may ask for another ticket for a host that has not used its first.
   if (before?.incarnation === incarnation && before.phase === "announced") return;
   if (before) endHost(turn, worker, before, "host-exit");
-  worker.host = { incarnation, phase: "announced", pid: 0, address: "", isolates: 0, classes: [] };
+  worker.host = { incarnation, phase: "announced", pid: 0, address: "", isolates: 0, figures: createFigures() };
   worker.memory = worker.lag = 0;
   workersChanged(turn, worker);
   noteWorker(turn, id, "", `host ${incarnation} announced`);
@@ -157,5 +158,5 @@ export function onReport(turn: Turn, { worker, incarnation, body }: EventOf<"rep
   const host = turn.state.workers.get(worker)?.host;
   if (host?.incarnation !== incarnation) return;
   host.isolates = body.isolates;
-  host.classes = body.classes;
+  takeReport(host.figures, body);
 }

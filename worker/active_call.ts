@@ -6,6 +6,7 @@
 
 import type { Actor, CallInfo, ClientApi, WorkerInfo } from "../client/types.ts";
 import type { Encoded, Executed, MessageOf } from "../protocol/mod.ts";
+import type { CountedCall, MethodCounts } from "./call_counters.ts";
 import type { Context } from "./context.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 
@@ -105,7 +106,7 @@ export interface CallOwner extends ContextOwner {
 }
 
 /** A call that started. It keeps nothing of its message's bytes. */
-export class ActiveCall extends CallContext implements PendingCall {
+export class ActiveCall extends CallContext implements PendingCall, CountedCall {
   /** Its number at the receiver. */
   readonly id: number;
   /** The method or attribute. */
@@ -114,15 +115,23 @@ export class ActiveCall extends CallContext implements PendingCall {
   readonly receiver: CallReceiver;
   /** Stops the timer of its deadline, where it has one. */
   stopTimer: (() => void) | undefined;
+  method: MethodCounts | undefined;
+  startedAt = 0;
+  readonly waited: number;
   readonly #owner: CallOwner;
 
-  /** Starts nothing. */
-  constructor(owner: CallOwner, message: MessageOf<"call">, receiver: CallReceiver) {
+  /**
+   * Starts nothing.
+   *
+   * @param waited How long it has waited for its turn, in milliseconds.
+   */
+  constructor(owner: CallOwner, message: MessageOf<"call">, receiver: CallReceiver, waited: number) {
     super(owner, message.deadline);
     this.#owner = owner;
     this.id = message.id;
     this.name = message.name;
     this.receiver = receiver;
+    this.waited = waited;
   }
 
   cancel(reason: unknown): void {

@@ -16,9 +16,10 @@ import {
 } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { hasSyncMethod, isClass } from "./actor_class.ts";
-import { ActorInstance, type ClassRecord, lost } from "./actor_instance.ts";
+import { ActorInstance, lost } from "./actor_instance.ts";
+import type { CallCounters } from "./call_counters.ts";
 import { applyInContext, contextProvider } from "./context.ts";
-import type { CreateOrder, CreateOutcome, IsolateCounters } from "./isolate.ts";
+import type { CreateOrder, CreateOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
@@ -31,6 +32,8 @@ const DISPOSE_TIME = 1000;
 export interface ActorHomeOptions {
   /** The isolate. */
   readonly scope: IsolateScope;
+  /** Counts calls. */
+  readonly counters: CallCounters;
   /** The time. */
   readonly clock?: Clock;
   /** Told of errors outside of any call, in one line. Defaults to `console.error`. */
@@ -57,14 +60,14 @@ export class ActorHome {
   readonly #log: (line: string) => void;
   /** By incarnation: an actor that ends slowly may share its key with the next one. */
   readonly #entries = new Map<string, Entry>();
-  readonly #records = new Map<string, ClassRecord>();
-  #unhandled = 0;
+  readonly #counters: CallCounters;
   #ended: LossReason | undefined;
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
   constructor(options: ActorHomeOptions) {
     this.scope = options.scope;
     this.clock = options.clock ?? platformClock;
+    this.#counters = options.counters;
     this.#policy = new ModulePolicy(options.scope.settings.allowModules);
     this.#log = options.log ?? ((line) => console.error(line));
   }
@@ -121,14 +124,9 @@ export class ActorHome {
     await Promise.all([...this.#entries].map(([incarnation, { key }]) => this.destroy(key, incarnation, reason)));
   }
 
-  /** What was counted since the start. */
-  counters(): IsolateCounters {
-    return { classes: [...this.#records.values()].map((record) => ({ ...record })), unhandled: this.#unhandled };
-  }
-
   /** Counts an error that belongs to no call, and says in one line whose it was. */
   reportUnhandled(error: unknown, actor: string | undefined = contextProvider.get()?.actorKey): void {
-    this.#unhandled++;
+    this.#counters.unhandled();
     const { worker, home } = this.scope;
     const task = actor === undefined ? contextProvider.get()?.holder : undefined;
     const whose = actor !== undefined ? ` of actor ${actor}` : task !== undefined ? ` of task ${task}` : "";
@@ -198,8 +196,10 @@ export class ActorHome {
         );
       }
       const tag = platformRandom(new Uint8Array(TAG_BYTES));
-      const record = this.#recordOf(classNameOf(target) ?? order.target.name);
-      instance = new ActorInstance({ object, key, incarnation, tag, scope: this.scope, clock: this.clock, record });
+      const className = classNameOf(target) ?? order.target.name;
+      const { scope, clock } = this;
+      const count = (methods: readonly string[]) => this.#counters.ofActor(className, key, incarnation, methods);
+      instance = new ActorInstance({ object, key, incarnation, tag, scope, clock, className, count });
     } catch (error) {
       return failed(error, "yes");
     }
@@ -227,12 +227,6 @@ export class ActorHome {
       this.reportUnhandled(error, instance.key);
     }
     this.scope.endHolder(instance.key);
-  }
-
-  #recordOf(className: string): ClassRecord {
-    let record = this.#records.get(className);
-    if (record === undefined) this.#records.set(className, record = { className, actors: 0, calls: 0, errors: 0 });
-    return record;
   }
 }
 

@@ -28,18 +28,11 @@ import {
 import type { Actor, WorkerInfo } from "../client/types.ts";
 import { buildMethodTable, manifestOf, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
+import type { ActorCounters } from "./call_counters.ts";
 import { CallLine } from "./call_line.ts";
 import { applyInContext } from "./context.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { decodePlainArguments, type FutureValues, NO_VALUES } from "./references.ts";
-
-/** What a class's actors of one isolate have in common: its counters. */
-export interface ClassRecord {
-  readonly className: string;
-  actors: number;
-  calls: number;
-  errors: number;
-}
 
 /** What makes an instance. */
 export interface ActorInstanceOptions {
@@ -55,8 +48,10 @@ export interface ActorInstanceOptions {
   readonly scope: IsolateScope;
   /** The time. */
   readonly clock: Clock;
-  /** Counts for its class. */
-  readonly record: ClassRecord;
+  /** Name of its class or factory. */
+  readonly className: string;
+  /** Makes what counts its calls. */
+  readonly count: (methods: readonly string[]) => ActorCounters;
 }
 
 /** One live actor. */
@@ -74,7 +69,7 @@ export class ActorInstance implements CallOwner {
   readonly #object: object;
   readonly #table: MethodTable;
   readonly #clock: Clock;
-  readonly #record: ClassRecord;
+  readonly #counters: ActorCounters;
   readonly #pending = new Set<ActiveCall>();
   /** Callers with calls that wait. */
   readonly #lines = new Map<CallReceiver, CallLine>();
@@ -90,12 +85,11 @@ export class ActorInstance implements CallOwner {
     this.scope = options.scope;
     this.#object = options.object;
     this.#clock = options.clock;
-    this.#record = options.record;
     this.#table = buildMethodTable(options.object);
-    const manifest: ActorManifest = manifestOf(options.record.className, this.#table);
+    const manifest: ActorManifest = manifestOf(options.className, this.#table);
     // Kept for long, and cloned on its way to the host: not with the buffer that small values share.
     this.manifest = encodeManifest(manifest).slice();
-    this.#record.actors++;
+    this.#counters = options.count(Object.keys(manifest.methods));
   }
 
   /** A new handle of this actor. */
@@ -112,14 +106,15 @@ export class ActorInstance implements CallOwner {
     this.#start(message, receiver, NO_VALUES);
   }
 
-  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues): void {
+  /** @param waited How long the call has waited for its turn, in milliseconds. */
+  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues, waited = 0): void {
     if (message.deadline === 0) return this.#refuse(message, receiver, this.#tooLate(message.name));
     const member = this.#table.get(message.name);
     if (message.kind === CallKind.attribute) {
       if (member?.type !== "attribute") {
         return this.#refuse(message, receiver, this.#notFound("attribute", message.name));
       }
-      return this.#run(message, receiver, Reflect.get, undefined, [this.#object, message.name]);
+      return this.#run(message, receiver, waited, Reflect.get, undefined, [this.#object, message.name]);
     }
     if (member?.type !== "method") return this.#refuse(message, receiver, this.#notFound("method", message.name));
     let args: unknown[];
@@ -131,7 +126,7 @@ export class ActorInstance implements CallOwner {
       return this.#refuse(message, receiver, error);
     }
     if (member.kind === "generator" || member.kind === "asyncGenerator") return this.#stream(message, receiver);
-    this.#run(message, receiver, member.method, this.#object, args);
+    this.#run(message, receiver, waited, member.method, this.#object, args);
   }
 
   /** Takes no more calls; resolves when those under way have been answered. */
@@ -149,7 +144,7 @@ export class ActorInstance implements CallOwner {
   end(reason: LossReason | "released"): void {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
-    this.#record.actors--;
+    this.#counters.end();
     for (const line of [...this.#lines.values()]) line.end(() => this.#lost("no"));
     for (const call of [...this.#pending]) {
       if (this.#settle(call)) call.abort(this.#failLost(call));
@@ -169,7 +164,9 @@ export class ActorInstance implements CallOwner {
 
   /** Forgets a call that is under way; nothing is sent. */
   cancel(call: ActiveCall, reason: unknown): void {
-    if (this.#settle(call)) call.abort(reason);
+    if (!this.#settle(call)) return;
+    this.#counters.finished(call, false, 0);
+    call.abort(reason);
   }
 
   #lineUp(message: MessageOf<"call">, receiver: CallReceiver): void {
@@ -185,9 +182,11 @@ export class ActorInstance implements CallOwner {
       line = new CallLine({
         receiver,
         clock: this.#clock,
-        start: (message, values) => this.#start(message, receiver, values),
+        start: (message, values, waited) => this.#start(message, receiver, values, waited),
         refuse: (message, error) => this.#refuse(message, receiver, error ?? this.#tooLate(message.name)),
         onEmpty: () => this.#lines.delete(receiver),
+        counters: this.#counters,
+        isCounted: (name) => this.#table.has(name),
       });
       this.#lines.set(receiver, line);
     }
@@ -197,14 +196,15 @@ export class ActorInstance implements CallOwner {
   #run(
     message: MessageOf<"call">,
     receiver: CallReceiver,
+    waited: number,
     method: (...args: never[]) => unknown,
     target: unknown,
     args: readonly unknown[],
   ): void {
-    this.#record.calls++;
     const { deadline } = message;
     const end = deadline === undefined ? undefined : this.#clock.now() + deadline;
-    const call = new ActiveCall(this, message, receiver);
+    const call = new ActiveCall(this, message, receiver, waited);
+    this.#counters.started(call, message.args.length);
     let value: unknown;
     try {
       value = applyInContext(call, method, target, args);
@@ -233,6 +233,7 @@ export class ActorInstance implements CallOwner {
   #limit(call: ActiveCall, end: number, deadline: number): void {
     call.stopTimer = this.#clock.setTimer(Math.max(0, end - this.#clock.now()), () => {
       if (!this.#settle(call)) return;
+      this.#counters.finished(call, true, 0);
       const text = `${call.name} of ${this.key} did not finish within the ${deadline} ms that its caller gave it`;
       const error = new CallTimeoutError(text);
       call.receiver.failure(call.id, "unknown", encodeError(error));
@@ -257,20 +258,22 @@ export class ActorInstance implements CallOwner {
     try {
       encoded = this.scope.encodeResult(value);
     } catch (error) {
-      this.#record.errors++;
+      this.#counters.finished(call, true, 0);
       return call.receiver.failure(call.id, "yes", encodeError(isIterator(value) ? this.#iteratorError(call) : error));
     }
+    this.#counters.finished(call, false, encoded.bytes.length);
     call.receiver.result(call.id, encoded);
   }
 
   #throw(call: ActiveCall, error: unknown): void {
     if (this.#ended !== undefined) return void this.#failLost(call);
-    this.#record.errors++;
+    this.#counters.finished(call, true, 0);
     const remote = { worker: this.scope.worker.name, actor: this.key, method: call.name };
     call.receiver.failure(call.id, "yes", encodeError(error, remote));
   }
 
   #failLost(call: ActiveCall): Error {
+    this.#counters.finished(call, false, 0);
     const error = this.#lost("unknown");
     call.receiver.failure(call.id, "unknown", encodeError(error));
     return error;

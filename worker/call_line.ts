@@ -8,6 +8,7 @@
 import type { Clock } from "../connection/mod.ts";
 import type { MessageOf } from "../protocol/mod.ts";
 import type { CallReceiver, PendingCall } from "./active_call.ts";
+import type { ActorCounters } from "./call_counters.ts";
 import type { FutureValues } from "./references.ts";
 
 /** What becomes of the calls of a line. */
@@ -17,11 +18,15 @@ export interface CallLineOptions {
   /** The time. */
   readonly clock: Clock;
   /** Starts a call whose turn has come. Its deadline is what is left of it. */
-  readonly start: (message: MessageOf<"call">, values: FutureValues) => void;
+  readonly start: (message: MessageOf<"call">, values: FutureValues, waited: number) => void;
   /** Refuses one: its futures failed, or, with no error given, its deadline has passed. */
   readonly refuse: (message: MessageOf<"call">, error: unknown) => void;
   /** Nothing waits any more. */
   readonly onEmpty: () => void;
+  /** Counts those that wait. */
+  readonly counters: ActorCounters;
+  /** Whether calls of a name are counted: those of members that are there. */
+  readonly isCounted: (name: string) => boolean;
 }
 
 /** The calls of one caller to one actor that wait. */
@@ -40,6 +45,7 @@ export class CallLine {
     const { clock, receiver } = this.#options;
     const call = new WaitingCall(message, clock.now(), (call) => this.#leave(call));
     this.#waiting.push(call);
+    if (this.#options.isCounted(call.name)) this.#options.counters.queued(call.name);
     receiver.onPending(call);
     const { deadline } = message;
     if (deadline !== undefined) {
@@ -72,7 +78,7 @@ export class CallLine {
     for (let call = this.#waiting[0]; call?.ready !== undefined; call = this.#waiting[0]) {
       this.#take(call);
       if (call.ready.values === undefined) this.#options.refuse(call.message, call.ready.error);
-      else this.#options.start(this.#late(call), call.ready.values);
+      else this.#options.start(this.#late(call), call.ready.values, this.#options.clock.now() - call.since);
     }
     this.#advancing = false;
     if (this.#waiting.length === 0) this.#options.onEmpty();
@@ -90,6 +96,7 @@ export class CallLine {
     if (index < 0) return false;
     this.#waiting.splice(index, 1);
     call.stopTimer?.();
+    if (this.#options.isCounted(call.name)) this.#options.counters.unqueued(call.name);
     this.#options.receiver.onSettled(call);
     return true;
   }

@@ -8,7 +8,6 @@
 import type { Clock } from "../connection/mod.ts";
 import {
   ActorLostError,
-  type ClassCounters,
   CloseCode,
   type CloseInfo,
   decodeBody,
@@ -22,10 +21,11 @@ import { runtimeName } from "../client/platform.ts";
 import { DataPlane, type DataPlaneOptions } from "./data_plane.ts";
 import { dialScheduler } from "./dial.ts";
 import { LoadedModules } from "./generations.ts";
+import { HostCounters } from "./host_counters.ts";
 import { HostLink } from "./host_link.ts";
 import { HostTasks } from "./host_tasks.ts";
 import { InlineIsolate } from "./inline_isolate.ts";
-import type { HostServices, IsolateCounters, IsolateSettings } from "./isolate.ts";
+import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
 import { IsolatePool, type PoolOrder } from "./isolate_pool.ts";
 import { ModuleGraphs, type ModuleSource } from "./module_graph.ts";
 import { ModulePolicy } from "./module_policy.ts";
@@ -87,6 +87,7 @@ export class Host {
   readonly #graphs: ModuleGraphs;
   readonly #dataPlane: DataPlane | undefined;
   readonly #results = new ResultStore();
+  readonly #counters = new HostCounters();
   readonly #taskIsolates: TaskIsolates;
   readonly #tasks: HostTasks;
   #link: HostLink | undefined;
@@ -116,6 +117,7 @@ export class Host {
     const inlineModules = new LoadedModules();
     const graphOf = (target: SubmittedTarget) => this.#graphs.of(target);
     this.#inline = inline;
+    this.#counters.add(inline);
     this.#policy = new ModulePolicy(settings.allowModules);
     this.#graphs = new ModuleGraphs(options.modules);
     this.#pool = new IsolatePool({
@@ -123,7 +125,7 @@ export class Host {
       inlineModules,
       start: dataPlane && ((home, kind) => {
         const address = this.#dataPlane!.addressOf(home);
-        return startWebWorkerIsolate({ home, kind, address, settings, services, clock });
+        return this.#counted(startWebWorkerIsolate({ home, kind, address, settings, services, clock }));
       }),
       isolates: options.isolates,
       graphOf,
@@ -135,7 +137,7 @@ export class Host {
       start: dataPlane && ((home) => {
         // Nobody calls a task.
         const alone = { ...settings, listen: undefined };
-        return startWebWorkerIsolate({ home, kind: "shared", settings: alone, services, clock });
+        return this.#counted(startWebWorkerIsolate({ home, kind: "shared", settings: alone, services, clock }));
       }),
       threads: options.threads,
       graphOf,
@@ -223,13 +225,19 @@ export class Host {
     return { key, incarnation, args, refs, target, home, homeFixed, retries: 0 };
   }
 
+  /** Counts what an isolate counts, as soon as it runs. */
+  async #counted(starting: Promise<Isolate>): Promise<Isolate> {
+    const isolate = await starting;
+    this.#counters.add(isolate);
+    return isolate;
+  }
+
   #reportLater(): void {
-    this.#stopReports = this.#options.clock.setTimer(REPORT_INTERVAL, async () => {
-      const counters = await this.#pool.counters(REPORT_INTERVAL);
+    this.#stopReports = this.#options.clock.setTimer(REPORT_INTERVAL, () => {
       if (this.#link!.closed) return;
       this.#link!.report({
         isolates: this.#pool.size + this.#taskIsolates.size,
-        classes: sumByClass(counters),
+        ...this.#counters.changes(),
         results: this.#results.size,
         resultBytes: this.#results.bytes,
       });
@@ -240,18 +248,4 @@ export class Host {
 
 function leaving(key: string): ActorLostError {
   return new ActorLostError(`Cannot create ${key}: its worker is leaving`, { code: "DRAINING", reason: "drained" });
-}
-
-function sumByClass(counters: readonly IsolateCounters[]): ClassCounters[] {
-  const sums = new Map<string, ClassCounters>();
-  for (const { className, actors, calls, errors } of counters.flatMap(({ classes }) => classes)) {
-    const sum = sums.get(className) ?? { className, actors: 0, calls: 0, errors: 0 };
-    sums.set(className, {
-      className,
-      actors: sum.actors + actors,
-      calls: sum.calls + calls,
-      errors: sum.errors + errors,
-    });
-  }
-  return [...sums.values()];
 }

@@ -26,7 +26,6 @@ import {
   type Executed,
   executedNumber,
   type HostHello,
-  type HostReport,
   type LossReason,
   type Message,
   type MessageOf,
@@ -35,6 +34,7 @@ import {
   type RequestName,
   REQUESTS,
 } from "../protocol/mod.ts";
+import type { HostReport } from "../protocol/report.ts";
 
 /** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
 const PING_INTERVAL = 3000;

@@ -7,13 +7,14 @@
 import { type Clock, platformClock, type Transport } from "../connection/mod.ts";
 import { CloseCode, type LossReason } from "../protocol/mod.ts";
 import { ActorHome } from "./actor_home.ts";
+import { CallCounters } from "./call_counters.ts";
 import { CallerSet } from "./caller_set.ts";
+import { CounterTable } from "./counter_table.ts";
 import type {
   CreateOrder,
   CreateOutcome,
   HostServices,
   Isolate,
-  IsolateCounters,
   IsolateEnd,
   IsolateSettings,
   TaskOrder,
@@ -44,6 +45,7 @@ export class InlineIsolate implements Isolate {
   readonly home = "inline";
   readonly kind = "inline";
   readonly address: string;
+  readonly counters = new CounterTable();
   readonly ended: Promise<IsolateEnd>;
   /** What its code shares. */
   readonly scope: IsolateScope;
@@ -59,8 +61,9 @@ export class InlineIsolate implements Isolate {
     this.address = address;
     this.#clock = clock;
     this.scope = new IsolateScope({ ...options, home: this.home });
-    this.#home = new ActorHome({ scope: this.scope, clock });
-    this.#tasks = new TaskRunner(this.scope);
+    const counters = new CallCounters(clock, (news) => this.counters.apply(news));
+    this.#home = new ActorHome({ scope: this.scope, counters, clock });
+    this.#tasks = new TaskRunner(this.scope, counters);
     this.#callers = new CallerSet(this.#home, results);
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());
   }
@@ -83,10 +86,6 @@ export class InlineIsolate implements Isolate {
 
   serve(transport: Transport): void {
     this.#callers.serve(transport);
-  }
-
-  counters(): Promise<IsolateCounters> {
-    return Promise.resolve(this.#home.counters());
   }
 
   /** Counts and logs an error that belongs to no call: see `guardErrors` of `isolate_guard.ts`. */

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { ClassCounters, CreatedBody, Executed, HomeKind, LossReason, SubmittedTarget } from "../protocol/mod.ts";
+import type { CreatedBody, Executed, HomeKind, LossReason, SubmittedTarget } from "../protocol/mod.ts";
 import type { Transport } from "../connection/mod.ts";
+import type { CounterTable } from "./counter_table.ts";
 
 /** What every isolate of a host knows. */
 export interface IsolateSettings {
@@ -105,14 +106,6 @@ export interface HostServices {
   clientTicket(): Promise<string>;
 }
 
-/** What an isolate has counted since it started. */
-export interface IsolateCounters {
-  /** By class. */
-  readonly classes: readonly ClassCounters[];
-  /** Errors outside of any call: floating rejections, errors in timers. */
-  readonly unhandled: number;
-}
-
 /** The end of an isolate. */
 export interface IsolateEnd {
   /** Why its actors are lost. */
@@ -140,8 +133,8 @@ export interface ActorIsolate {
   destroy(key: string, incarnation: string, reason: LossReason | "released"): Promise<void>;
   /** Serves a caller whose frames are relayed. */
   serve(transport: Transport): void;
-  /** What it has counted. */
-  counters(): Promise<IsolateCounters>;
+  /** What it counts. It can be read at any time, also while the isolate is busy, and after its end. */
+  readonly counters: CounterTable;
   /**
    * Ends it within `timeout` milliseconds. It takes no more calls; those under way may finish, then the actors' dispose
    * hooks run, for which the last quarter of that time is kept, at most a second.

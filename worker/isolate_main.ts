@@ -9,6 +9,7 @@
 import { createPortTransport } from "../connection/mod.ts";
 import { CloseCode, ConnectionLostError } from "../protocol/mod.ts";
 import { ActorHome } from "./actor_home.ts";
+import { CallCounters } from "./call_counters.ts";
 import { createCallerDoor } from "./caller_door.ts";
 import { CallerSet } from "./caller_set.ts";
 import { guardedClock, guardErrors, guardExits, guardPermissions } from "./isolate_guard.ts";
@@ -33,8 +34,9 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   const address = settings.listen === undefined ? given : listen(settings.listen, (request) => door(request));
   const tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
   const scope = new IsolateScope({ settings, home: id, address, services: tickets });
-  const home = new ActorHome({ scope, clock: guardedClock });
-  const tasks = new TaskRunner(scope);
+  const counters = new CallCounters(guardedClock, (news) => say({ type: "counted", news }));
+  const home = new ActorHome({ scope, counters, clock: guardedClock });
+  const tasks = new TaskRunner(scope, counters);
   const callers = new CallerSet(home);
   const door = createCallerDoor({
     worker: settings.worker,
@@ -122,8 +124,6 @@ function answer(
       return home.create(request.order);
     case "destroy":
       return home.destroy(request.key, request.incarnation, request.reason).then(() => undefined);
-    case "counters":
-      return home.counters();
     case "close":
       return home.close("drained", request.timeout).then(() => undefined);
   }

@@ -8,14 +8,8 @@
  */
 
 import type { LossReason } from "../protocol/mod.ts";
-import type {
-  CreateOrder,
-  CreateOutcome,
-  IsolateCounters,
-  IsolateSettings,
-  TaskOrder,
-  TaskOutcome,
-} from "./isolate.ts";
+import type { CounterNews } from "./call_counters.ts";
+import type { CreateOrder, CreateOutcome, IsolateSettings, TaskOrder, TaskOutcome } from "./isolate.ts";
 
 /** The only message that goes to the Web Worker itself; the port is transferred with it. */
 export interface IsolateStart {
@@ -40,8 +34,6 @@ export interface IsolateRequests {
   };
   /** Runs a task. */
   compute: { readonly asked: { readonly order: TaskOrder }; readonly answered: TaskOutcome };
-  /** Counts. */
-  counters: { readonly asked: Record<never, never>; readonly answered: IsolateCounters };
   /** Ends all actors, after their calls and with their dispose hooks. */
   close: { readonly asked: { readonly timeout: number }; readonly answered: undefined };
 }
@@ -69,6 +61,8 @@ export type FromIsolate =
   | { readonly type: "failed"; readonly message: string }
   /** The answer to the request of that id. */
   | { readonly type: "settled"; readonly id: number; readonly value: IsolateRequests[IsolateRequestName]["answered"] }
+  /** Where it counts. */
+  | { readonly type: "counted"; readonly news: CounterNews }
   /** It wants to connect to the scheduler. */
   | { readonly type: "ticket"; readonly id: number }
   /** User code asked the isolate to exit: `how` it did. Its callers are being told. */

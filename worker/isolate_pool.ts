@@ -17,7 +17,7 @@ import {
   type SubmittedTarget,
 } from "../protocol/mod.ts";
 import { LoadedModules, type ModuleGraph } from "./generations.ts";
-import type { ActorIsolate, CreateOrder, CreateOutcome, IsolateCounters } from "./isolate.ts";
+import type { ActorIsolate, CreateOrder, CreateOutcome } from "./isolate.ts";
 
 /** Milliseconds that actors have for their dispose hooks when an isolate that nobody needs any more is closed. */
 const CLOSE_TIME = 1000;
@@ -142,13 +142,6 @@ export class IsolatePool {
     transport.close(CloseCode.gone, `There is no isolate ${home} on this host`);
   }
 
-  /** What its isolates have counted. Those that are busy or gone say nothing within `patience` milliseconds. */
-  async counters(patience: number): Promise<IsolateCounters[]> {
-    const isolates = [...this.#seats].flatMap((seat) => seat.isolate ?? []);
-    const asked = isolates.map((isolate) => within(isolate.counters().catch(() => undefined), patience));
-    return (await Promise.all(asked)).filter((counters) => counters !== undefined);
-  }
-
   /** Ends all isolates: running calls and dispose hooks have `timeout` milliseconds. */
   async close(timeout: number): Promise<void> {
     await Promise.all([...this.#seats].map(async (seat) => {
@@ -264,12 +257,4 @@ function lostWhileCreating(order: CreateOrder, seat: Seat, cause: unknown): (Cre
     { executed: ran ? "unknown" : "no", reason: "isolate-exit", cause },
   );
   return { error: encodeError(error), executed: error.executed, needsSharedHome: false, importFailed: false };
-}
-
-/** What a promise gives, or `undefined` after so many milliseconds. */
-function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(undefined), milliseconds);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -7,6 +7,7 @@
 import { CallCancelledError, encodeError, type Executed, RemoteError, SerializationError } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { isClass, kindOf } from "./actor_class.ts";
+import type { CallCounters, CountedCall } from "./call_counters.ts";
 import { applyInContext } from "./context.ts";
 import type { TaskOrder, TaskOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
@@ -30,9 +31,12 @@ export class TaskRunner {
   readonly #targets = new Map<string, LoadedTarget>();
   readonly #running = new Map<string, RunningTask>();
 
+  readonly #counters: CallCounters;
+
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
-  constructor(scope: IsolateScope) {
+  constructor(scope: IsolateScope, counters: CallCounters) {
     this.#scope = scope;
+    this.#counters = counters;
     this.#policy = new ModulePolicy(scope.settings.allowModules);
   }
 
@@ -90,16 +94,21 @@ export class TaskRunner {
     // Whoever cancelled has been answered: nothing may start.
     if (task.cancelled) return failed(cancelledTask(key, "no"), "no");
     task.started = true;
+    const counted: CountedCall = { name: target.name, waited: 0, startedAt: 0, method: undefined };
+    this.#counters.taskStarted(counted, order.args.length);
     let result: unknown;
     try {
       result = await applyInContext(task.context, found, undefined, args);
     } catch (error) {
+      this.#counters.taskFinished(counted, true, 0);
       return failed(error, "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
     }
     try {
       const { bytes, refs } = this.#scope.encodeResult(result);
+      this.#counters.taskFinished(counted, false, bytes.length);
       return { ok: true, value: bytes.slice(), refs };
     } catch (error) {
+      this.#counters.taskFinished(counted, true, 0);
       return failed(error, "yes");
     }
   }

@@ -6,13 +6,13 @@
 
 import { type Clock, createPortTransport, joinTransports, platformClock, type Transport } from "../connection/mod.ts";
 import { ActorLostError, CloseCode, type HomeKind, type LossReason } from "../protocol/mod.ts";
+import { CounterTable } from "./counter_table.ts";
 import { observeEnd } from "./caller_set.ts";
 import type {
   CreateOrder,
   CreateOutcome,
   HostServices,
   Isolate,
-  IsolateCounters,
   IsolateEnd,
   IsolateSettings,
   TaskOrder,
@@ -60,6 +60,7 @@ interface Pending {
 class WebWorkerIsolate implements Isolate {
   readonly home: string;
   readonly kind: HomeKind;
+  readonly counters = new CounterTable();
   readonly ended: Promise<IsolateEnd>;
   readonly ready: Promise<void>;
   address = "";
@@ -129,10 +130,6 @@ class WebWorkerIsolate implements Isolate {
     if (!this.#hasEnded) this.#port.postMessage({ type: "cancelCompute", key, run } satisfies ToIsolate);
   }
 
-  counters(): Promise<IsolateCounters> {
-    return this.#ask("counters", {});
-  }
-
   serve(transport: Transport): void {
     if (this.#hasEnded) return transport.close(CloseCode.gone, "The isolate has ended");
     const { port1, port2 } = new MessageChannel();
@@ -177,6 +174,8 @@ class WebWorkerIsolate implements Isolate {
         this.#pending.get(message.id)?.resolve(message.value as never);
         this.#pending.delete(message.id);
         return;
+      case "counted":
+        return this.counters.apply(message.news);
       case "ticket":
         return void this.#giveTicket(message.id);
       case "exiting":

@@ -191,7 +191,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           failureOf(await isolate.create(order));
           const again = await createActor(isolate, { ...orderOf("counter.ts", "Counter"), key: order.key });
           assertEquals(await caller.call(caller.attach(again), "increment"), 1);
-          assertEquals((await isolate.counters()).classes.map(({ actors }) => actors), [1]);
+          assertEquals(isolate.counters.read().classes.map(({ actors }) => actors), [1]);
         }));
 
       it("runs a constructor that throws again, as often as the order says", () =>
@@ -300,7 +300,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
         withIsolate(async ({ isolate }) => {
           const order = orderOf("faulty.ts", "neverMade");
           const outcome = isolate.create(order);
-          await isolate.counters();
+          await isolate.destroy("nobody", "nobody", "cancelled");
           await isolate.destroy(order.key, order.incarnation, "cancelled");
           assertInstanceOf(failureOf(await outcome).error, ActorLostError);
         }));
@@ -673,7 +673,9 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           const slot = caller.attach(await createActor(isolate, order));
           await isolate.destroy(order.key, order.incarnation, "released");
           await assertRejects(() => caller.call(slot, "ok"), ActorNotFoundError);
-          assertEquals((await isolate.counters()).classes, [{ className: "Faulty", actors: 0, calls: 0, errors: 0 }]);
+          assertEquals(isolate.counters.read().classes.map(({ methods: _, ...counts }) => counts), [
+            { className: "Faulty", actors: 0, calls: 0, errors: 0 },
+          ]);
         }));
 
       it("counts a dispose hook that throws, and goes on", () =>
@@ -681,7 +683,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           const order = orderOf("disposer.ts", "BadDisposer");
           await createActor(isolate, order);
           await isolate.destroy(order.key, order.incarnation, "released");
-          assertEquals((await isolate.counters()).unhandled, 1);
+          assertEquals(isolate.counters.read().unhandled, 1);
           await attach("disposer.ts", "BadDisposer");
         }));
 
@@ -704,8 +706,8 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           await caller.outcome(slot, "fail");
           await caller.outcome(slot, "giveFunction");
           await caller.outcome(slot, "nope");
-          const { classes } = await isolate.counters();
-          assertEquals(classes, [{ className: "Faulty", actors: 1, calls: 3, errors: 2 }]);
+          const [counts] = isolate.counters.read().classes;
+          assertEquals([counts?.className, counts?.actors, counts?.calls, counts?.errors], ["Faulty", 1, 3, 2]);
         }));
 
       it("lives on after a floating rejection and an error in a timer, and counts both", () =>
@@ -715,7 +717,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           await caller.call(slot, "float");
           await caller.call(slot, "throwInTimer");
           await waiting;
-          assertEquals((await isolate.counters()).unhandled, 2);
+          assertEquals(isolate.counters.read().unhandled, 2);
           assertEquals(await caller.call(slot, "ok"), "ok");
         }));
     });
@@ -741,7 +743,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
             const end = await isolate.ended;
             assertEquals(end.reason, "isolate-exit");
             assertGreater(500, performance.now() - started);
-            await assertRejects(() => isolate.counters(), ActorLostError);
+            await assertRejects(() => isolate.create(orderOf("faulty.ts", "Faulty")), ActorLostError);
           }));
       }
 

@@ -12,7 +12,6 @@ import {
   encodeValue,
   heartbeatBody,
   hostHello,
-  hostReport,
   plainWelcome,
   ProtocolError,
   REQUESTS,
@@ -21,6 +20,7 @@ import {
   workerHello,
   workerWelcome,
 } from "../../protocol/mod.ts";
+import { hostReport, noCounters } from "../../protocol/report.ts";
 import type { Shape } from "../../protocol/shape.ts";
 
 /** A host that keeps a result. */
@@ -108,9 +108,17 @@ const bodies: Record<string, [Shape<unknown>, Record<string, unknown>, string[]]
     hostReport,
     {
       isolates: 1,
-      classes: [{ className: "Counter", actors: 1, calls: 2, errors: 0 }],
+      classes: [{
+        className: "Counter",
+        actors: 1,
+        calls: 2,
+        errors: 0,
+        methods: [{ ...noCounters("add"), calls: 2, running: [30, 2], queueing: [0, 2], runningTime: 0.25 }],
+      }],
+      tasks: [noCounters("square")],
       results: 3,
       resultBytes: 4096,
+      unhandled: 0,
     },
     ["isolates", "classes"],
   ],

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { CounterTable } from "../../worker/counter_table.ts";
 import type { Transport } from "../../connection/mod.ts";
 import { createMemoryTransports } from "../../connection/mod.ts";
 import {
@@ -11,14 +12,7 @@ import {
   type LossReason,
   ModuleLoadError,
 } from "../../protocol/mod.ts";
-import type {
-  ActorIsolate,
-  CreateFailure,
-  CreateOrder,
-  CreateOutcome,
-  IsolateCounters,
-  IsolateEnd,
-} from "../../worker/isolate.ts";
+import type { ActorIsolate, CreateFailure, CreateOrder, CreateOutcome, IsolateEnd } from "../../worker/isolate.ts";
 import { IsolatePool, type IsolatePoolOptions, type PoolOrder, type PoolOutcome } from "../../worker/isolate_pool.ts";
 
 /** An isolate that does what its test says. */
@@ -61,9 +55,7 @@ class FakeIsolate implements ActorIsolate {
     this.served.push(transport);
   }
 
-  counters(): Promise<IsolateCounters> {
-    return Promise.resolve({ classes: [], unhandled: 0 });
-  }
+  readonly counters = new CounterTable();
 
   close(): Promise<void> {
     this.closed = true;

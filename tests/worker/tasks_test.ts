@@ -14,11 +14,11 @@ import {
   decodeBody,
   DependencyLostError,
   encodeValue,
-  hostReport,
   isRemoteError,
   RemoteError,
   SerializationError,
 } from "../../protocol/mod.ts";
+import { hostReport } from "../../protocol/report.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/mod.ts";
 import {
   type FakeHost,

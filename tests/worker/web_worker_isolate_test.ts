@@ -102,7 +102,7 @@ describe("a Web Worker isolate", () => {
     await caller.call(slot, "breakTimers");
     const outcome = await caller.outcome(slot, "hang", [], { deadline: 10 });
     assertEquals(outcome.ok ? undefined : outcome.error.name, "TimeoutError");
-    assertEquals((await isolate.counters()).classes[0]?.actors, 1);
+    assertEquals(isolate.counters.read().classes[0]?.actors, 1);
     caller.close();
     await isolate.close(20);
   });

@@ -1,0 +1,292 @@
+/**
+ * What is counted of the calls of one isolate: by class and method, by actor, and by function for tasks.
+ *
+ * The counts are in memory that the isolate shares with its host, which reads them whenever it wants: nothing is sent
+ * for a call, and a sync method that runs for long can be watched while it does. Only the isolate writes. A call costs
+ * two looks at the clock and a dozen additions, and allocates nothing.
+ *
+ * @module
+ */
+
+import type { Clock } from "../connection/mod.ts";
+import { bucketOf, BUCKETS } from "../protocol/histogram.ts";
+
+/** Counts of one method, in the order in which they stand in memory; two histograms follow. */
+export const METHOD_FIELDS = [
+  "calls",
+  "errors",
+  "inFlight",
+  "queued",
+  "bytesIn",
+  "bytesOut",
+  "runningTime",
+  "queueingTime",
+] as const;
+
+/** Counts of one actor, in the order in which they stand in memory. */
+export const ACTOR_FIELDS = [
+  "calls",
+  "errors",
+  "inFlight",
+  "queued",
+  "bytesIn",
+  "bytesOut",
+  "runningTime",
+  "queueingTime",
+  /** Since when a call of it has been under way without a break, in milliseconds since 1970; 0 while none is. */
+  "busySince",
+  /** The number of the method that started last, plus one. */
+  "lastMethod",
+] as const;
+
+const METHOD = Object.fromEntries(METHOD_FIELDS.map((name, index) => [name, index])) as FieldIndexes<
+  typeof METHOD_FIELDS
+>;
+const ACTOR = Object.fromEntries(ACTOR_FIELDS.map((name, index) => [name, index])) as FieldIndexes<typeof ACTOR_FIELDS>;
+
+type FieldIndexes<F extends readonly string[]> = { readonly [K in F[number]]: number };
+
+/** As it was before user code. */
+const { timeOrigin } = performance;
+
+/** Where the histogram of running times begins in a method's memory. */
+export const RUNNING_AT = METHOD_FIELDS.length;
+/** Where that of queueing times begins. */
+export const QUEUEING_AT = RUNNING_AT + BUCKETS;
+/** Numbers that one method takes. */
+export const METHOD_SIZE = QUEUEING_AT + BUCKETS;
+/** Numbers that one actor takes. */
+export const ACTOR_SIZE = ACTOR_FIELDS.length;
+
+/** How many actors share one piece of memory. */
+const ACTORS_PER_BLOCK = 128;
+
+/** The class that functions of tasks are counted under: no class of a user's has this name. */
+export const TASKS = "";
+
+/** Tells whoever reads the counts where they are. */
+export type CounterNews =
+  /** A method of that number is counted from now on. */
+  | {
+    readonly type: "method";
+    readonly className: string;
+    readonly name: string;
+    readonly number: number;
+    readonly memory: SharedArrayBuffer;
+  }
+  /** An actor is counted in a slot of a block, whose memory comes with the first actor in it. */
+  | {
+    readonly type: "actor";
+    readonly key: string;
+    readonly incarnation: string;
+    readonly className: string;
+    readonly block: number;
+    readonly slot: number;
+    readonly memory: SharedArrayBuffer | undefined;
+  }
+  /** It is gone. */
+  | { readonly type: "actorEnded"; readonly incarnation: string }
+  /** Where errors outside of any call are counted, in one number. */
+  | { readonly type: "unhandled"; readonly memory: SharedArrayBuffer };
+
+/** A call or task that is counted: its counters keep these for it. */
+export interface CountedCall {
+  /** The method, attribute or function. */
+  readonly name: string;
+  /** Its counts; `undefined` until it started. */
+  method: MethodCounts | undefined;
+  /** When it started, on the clock of the counters. */
+  startedAt: number;
+  /** How long it waited before, in milliseconds. */
+  readonly waited: number;
+}
+
+/** Memory of one method. */
+export interface MethodCounts {
+  readonly number: number;
+  readonly counts: Float64Array;
+}
+
+/** The counters of one isolate. */
+export class CallCounters {
+  readonly #clock: Clock;
+  readonly #announce: (news: CounterNews) => void;
+  readonly #classes = new Map<string, Map<string, MethodCounts>>();
+  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #free: number[] = [];
+  readonly #unhandled: Float64Array;
+  #nextSlot = 0;
+  #methods = 0;
+
+  /**
+   * @param clock The time.
+   * @param announce Told where the counts are.
+   */
+  constructor(clock: Clock, announce: (news: CounterNews) => void) {
+    this.#clock = clock;
+    this.#announce = announce;
+    const memory = sharedNumbers(1);
+    this.#unhandled = new Float64Array(memory);
+    announce({ type: "unhandled", memory });
+  }
+
+  /**
+   * Counts for an actor, until they are told of its end.
+   *
+   * @param methods Names of its methods: whoever reads the counts knows of them before the first call.
+   */
+  ofActor(className: string, key: string, incarnation: string, methods: Iterable<string>): ActorCounters {
+    const methodOf = this.#methodsOf(className);
+    for (const name of methods) methodOf(name);
+    const place = this.#free.pop() ?? this.#nextSlot++;
+    const block = Math.floor(place / ACTORS_PER_BLOCK);
+    const slot = place % ACTORS_PER_BLOCK;
+    const isNew = this.#blocks[block] === undefined;
+    const memory = this.#blocks[block] ??= sharedNumbers(ACTORS_PER_BLOCK * ACTOR_SIZE);
+    const counts = new Float64Array(memory, slot * ACTOR_SIZE * 8, ACTOR_SIZE).fill(0);
+    this.#announce({ type: "actor", key, incarnation, className, block, slot, memory: isNew ? memory : undefined });
+    return new ActorCounters({
+      clock: this.#clock,
+      methodOf,
+      counts,
+      onEnded: () => {
+        this.#free.push(place);
+        this.#announce({ type: "actorEnded", incarnation });
+      },
+    });
+  }
+
+  /** A task's function starts. */
+  taskStarted(call: CountedCall, bytes: number): void {
+    start(call, this.#methodsOf(TASKS)(call.name), this.#clock.now(), bytes);
+  }
+
+  /** A task's function has given its result, or failed. */
+  taskFinished(call: CountedCall, failed: boolean, bytes: number): void {
+    finish(call, this.#clock.now(), failed, bytes);
+  }
+
+  /** Something failed outside of any call. */
+  unhandled(): void {
+    this.#unhandled[0]!++;
+  }
+
+  #methodsOf(className: string): (name: string) => MethodCounts {
+    let methods = this.#classes.get(className);
+    if (methods === undefined) this.#classes.set(className, methods = new Map());
+    const known = methods;
+    return (name) => {
+      const found = known.get(name);
+      if (found !== undefined) return found;
+      const memory = sharedNumbers(METHOD_SIZE);
+      const method: MethodCounts = { number: this.#methods++, counts: new Float64Array(memory) };
+      known.set(name, method);
+      this.#announce({ type: "method", className, name, number: method.number, memory });
+      return method;
+    };
+  }
+}
+
+interface ActorCountersOptions {
+  readonly clock: Clock;
+  readonly methodOf: (name: string) => MethodCounts;
+  readonly counts: Float64Array;
+  readonly onEnded: () => void;
+}
+
+/** The counters of one actor. Each call that starts finishes once; what waits first is queued, then unqueued. */
+export class ActorCounters {
+  readonly #clock: Clock;
+  readonly #methodOf: (name: string) => MethodCounts;
+  readonly #counts: Float64Array;
+  readonly #onEnded: () => void;
+  #ended = false;
+
+  constructor({ clock, methodOf, counts, onEnded }: ActorCountersOptions) {
+    this.#clock = clock;
+    this.#methodOf = methodOf;
+    this.#counts = counts;
+    this.#onEnded = onEnded;
+  }
+
+  /** A call of a member that is there has to wait for its turn. */
+  queued(name: string): void {
+    this.#methodOf(name).counts[METHOD.queued]!++;
+    this.#counts[ACTOR.queued]!++;
+  }
+
+  /** It waits no more: it starts next, or never will. */
+  unqueued(name: string): void {
+    this.#methodOf(name).counts[METHOD.queued]!--;
+    if (!this.#ended) this.#counts[ACTOR.queued]!--;
+  }
+
+  /**
+   * A call starts.
+   *
+   * @param bytes Of its arguments.
+   */
+  started(call: CountedCall, bytes: number): void {
+    const now = this.#clock.now();
+    const method = this.#methodOf(call.name);
+    start(call, method, now, bytes);
+    if (this.#ended) return;
+    const counts = this.#counts;
+    counts[ACTOR.calls]!++;
+    if (counts[ACTOR.inFlight]!++ === 0) counts[ACTOR.busySince] = timeOrigin + now;
+    counts[ACTOR.bytesIn]! += bytes;
+    counts[ACTOR.lastMethod] = method.number + 1;
+    if (call.waited > 0) counts[ACTOR.queueingTime]! += call.waited;
+  }
+
+  /**
+   * A call that started has its answer, or needs none any more.
+   *
+   * @param bytes Of its result.
+   */
+  finished(call: CountedCall, failed: boolean, bytes: number): void {
+    const time = finish(call, this.#clock.now(), failed, bytes);
+    if (this.#ended) return;
+    const counts = this.#counts;
+    if (--counts[ACTOR.inFlight]! === 0) counts[ACTOR.busySince] = 0;
+    counts[ACTOR.bytesOut]! += bytes;
+    counts[ACTOR.runningTime]! += time;
+    if (failed) counts[ACTOR.errors]!++;
+  }
+
+  /** The actor is gone. What its methods counted stays with its class. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onEnded();
+  }
+}
+
+function start(call: CountedCall, method: MethodCounts, now: number, bytes: number): void {
+  call.method = method;
+  call.startedAt = now;
+  const { counts } = method;
+  counts[METHOD.calls]!++;
+  counts[METHOD.inFlight]!++;
+  counts[METHOD.bytesIn]! += bytes;
+  // Most calls do not wait: who reads the counts knows their number without that.
+  if (call.waited > 0) {
+    counts[METHOD.queueingTime]! += call.waited;
+    counts[QUEUEING_AT + bucketOf(call.waited)]!++;
+  }
+}
+
+function finish(call: CountedCall, now: number, failed: boolean, bytes: number): number {
+  const { counts } = call.method!;
+  const time = now - call.startedAt;
+  counts[METHOD.inFlight]!--;
+  counts[METHOD.bytesOut]! += bytes;
+  counts[METHOD.runningTime]! += time;
+  counts[RUNNING_AT + bucketOf(time)]!++;
+  if (failed) counts[METHOD.errors]!++;
+  return time;
+}
+
+function sharedNumbers(length: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT);
+}
