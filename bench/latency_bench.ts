@@ -9,10 +9,10 @@
 
 import { Client, remote } from "../mod.ts";
 import { LocalCluster } from "../cluster/mod.ts";
-import { InlineEcho, SyncCounter } from "./actors.ts";
-import { startRawEcho } from "./raw_echo.ts";
+import { ACTORS_MODULE, InlineEcho, SyncCounter } from "./actors.ts";
+import { startRawEcho } from "./peers/raw_echo.ts";
 
-remote(import.meta.resolve("./actors.ts"), { InlineEcho, SyncCounter });
+remote(ACTORS_MODULE, { InlineEcho, SyncCounter });
 
 const cluster = await LocalCluster.start({ workers: 1 });
 const direct = await Client.connect(cluster.address, { token: cluster.token, directToWorkers: true });

@@ -1,0 +1,31 @@
+/**
+ * All subjects, in the order of the page.
+ *
+ * @module
+ */
+
+import { bundle } from "./bundle.ts";
+import { creation } from "./creation.ts";
+import { latency } from "./latency.ts";
+import { manyActors } from "./many_actors.ts";
+import { manyConnections } from "./many_connections.ts";
+import { peers } from "./peers.ts";
+import { sizes } from "./sizes.ts";
+import type { Subject } from "./stage.ts";
+import { startup } from "./startup.ts";
+import { tail } from "./tail.ts";
+import { throughput } from "./throughput.ts";
+
+/** All of them. */
+export const SUBJECTS: readonly Subject[] = [
+  latency,
+  tail,
+  sizes,
+  throughput,
+  creation,
+  manyActors,
+  manyConnections,
+  startup,
+  bundle,
+  peers,
+];
