@@ -157,6 +157,12 @@ export const MESSAGES = {
   /** What is created or run from now on is loaded anew, by isolates that have loaded nothing. */
   renewModules: [75, {}],
 
+  // Scheduler and host: what somebody looks at.
+  /** What somebody looks at now: {@link WatchBody}. */
+  watch: [96, { body: "bytes" }],
+  /** What the host has seen of that: {@link ObservedBody}. */
+  observed: [97, { body: "bytes" }],
+
   // Scheduler and nanny.
   /** The nanny is about to start a host: the scheduler answers with `hostTicket`. */
   hostStarting: [56, { incarnation: "text" }],

@@ -14,21 +14,34 @@ import {
 } from "../connection/mod.ts";
 import {
   type CloseInfo,
+  ConnectionLostError,
   createdBody,
   decodeBody,
+  decodeError,
   encodeBody,
   executedWord,
   type HostHello,
   type Message,
+  type MessageOf,
   ProtocolError,
 } from "../protocol/mod.ts";
+import {
+  HOST_REQUESTS,
+  type HostAnswered,
+  type HostAsked,
+  type HostRequestName,
+  observedBody,
+  type WatchBody,
+} from "../protocol/observation.ts";
 import { hostReport } from "../protocol/report.ts";
+import type { Shape } from "../protocol/shape.ts";
 import type { Answer, Instruction } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
+import type { ObservedHost } from "./observation.ts";
 import { sendAnswer, takeRequest } from "./requests.ts";
 
 /** One host's connection. */
-export class HostLink implements ConnectionReceiver {
+export class HostLink implements ConnectionReceiver, ObservedHost {
   /** Id of its worker. */
   readonly worker: string;
   /** Its incarnation, for which its ticket vouches. */
@@ -36,6 +49,11 @@ export class HostLink implements ConnectionReceiver {
   readonly #owner: LinkOwner;
   readonly #connection: Connection;
   readonly #channels: Channels;
+  readonly #questions = new Map<
+    number,
+    { settle(answer: MessageOf<"answer">): void; lose(error: Error): void }
+  >();
+  #nextQuestion = 1;
 
   /** A link that has not joined yet: its owner files it first. */
   constructor(owner: LinkOwner, connection: Connection, worker: string, incarnation: string) {
@@ -51,6 +69,7 @@ export class HostLink implements ConnectionReceiver {
     this.#connection.send({ op: "welcome", version, body: encodeBody(this.#owner.versions) });
     const { worker, incarnation } = this;
     this.#owner.dispatch({ type: "hostJoined", worker, incarnation, pid, address });
+    this.#owner.observation.joined(this);
   }
 
   onMessage(message: Message): void {
@@ -86,6 +105,13 @@ export class HostLink implements ConnectionReceiver {
         const body = decodeBody(hostReport, message.body, "report");
         return this.#owner.dispatch({ type: "report", worker, incarnation: host, body });
       }
+      case "observed":
+        return this.#owner.observation.observed(worker, decodeBody(observedBody, message.body, "observed"));
+      case "answer": {
+        const question = this.#questions.get(message.id);
+        this.#questions.delete(message.id);
+        return question?.settle(message);
+      }
       case "request":
         return takeRequest(this.#owner, this.#connection, { role: "host", id: worker }, message);
       case "open":
@@ -99,12 +125,42 @@ export class HostLink implements ConnectionReceiver {
 
   onClose(info: CloseInfo): void {
     this.#channels.close(info);
+    for (const { lose } of this.#questions.values()) lose(new ConnectionLostError("The host's link has ended"));
+    this.#questions.clear();
     this.#owner.dispatch({ type: "hostLinkClosed", worker: this.worker, incarnation: this.incarnation });
   }
 
   /** Opens a channel to one of the host's homes. */
   openChannel(target: ChannelTarget): Transport {
     return this.#channels.open(target);
+  }
+
+  /**
+   * Asks the host something.
+   *
+   * @throws {ConnectionLostError} Where its link ends first; else what the host refused it with.
+   */
+  ask<N extends HostRequestName>(name: N, asked: HostAsked<N>): Promise<HostAnswered<N>> {
+    const id = this.#nextQuestion++;
+    return new Promise((resolve, reject) => {
+      this.#questions.set(id, {
+        settle({ ok, body }) {
+          try {
+            if (ok) resolve(decodeBody(HOST_REQUESTS[name].answered as Shape<HostAnswered<N>>, body, name));
+            else reject(decodeError(body));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        lose: reject,
+      });
+      this.#connection.send({ op: "request", id, name, body: encodeBody(asked) });
+    });
+  }
+
+  /** Tells the host what somebody looks at. */
+  watch(body: WatchBody): void {
+    this.#connection.send({ op: "watch", body: encodeBody(body) });
   }
 
   /** Tells the host to create an actor. */

@@ -7,6 +7,7 @@
 import type { ChannelTarget, Clock, Transport } from "../connection/mod.ts";
 import type { Op, SchedulerSnapshot } from "../protocol/mod.ts";
 import type { SchedulerInput } from "./events.ts";
+import type { Observation } from "./observation.ts";
 import type { SchedulerState } from "./state.ts";
 import type { Tickets } from "./tickets.ts";
 
@@ -36,6 +37,8 @@ export interface LinkOwner {
   readonly versions: { readonly troupe: string; readonly runtime: string };
   /** Whether it listens on this machine only. */
   readonly loopback: boolean;
+  /** What is asked and seen of hosts. */
+  readonly observation: Observation;
   /** Link to the dashboard or API. */
   readonly dashboard: string;
   /** Tells the core of something that happened, now. */

@@ -38,6 +38,7 @@ import type { SchedulerEvent, SchedulerInput } from "./events.ts";
 import { HostLink } from "./host_link.ts";
 import type { Instruction, TimerName } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
+import { Observation } from "./observation.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { createState, type SchedulerState } from "./state.ts";
 import { Tickets } from "./tickets.ts";
@@ -78,6 +79,7 @@ export class SchedulerServer implements LinkOwner {
   readonly tickets: Tickets;
   readonly versions: { readonly troupe: string; readonly runtime: string };
   readonly loopback: boolean;
+  readonly observation: Observation;
   /** WebSocket address that peers dial; set as soon as it is known. */
   address = "";
   /** Link to the dashboard or API; set as soon as it is known. */
@@ -109,6 +111,7 @@ export class SchedulerServer implements LinkOwner {
     this.versions = { troupe: TROUPE_VERSION, runtime: options.runtime };
     this.loopback = options.loopback;
     this.#startedAt = clock.now();
+    this.observation = new Observation(clock, () => this.#hosts.values());
   }
 
   /** Takes a peer that was let in with `grant`; its hello says what it is. */

@@ -38,6 +38,10 @@ export interface ContextOwner {
   readonly key: string;
   /** Its isolate. */
   readonly scope: IsolateScope;
+  /** Name of the actor's class; empty for a task. */
+  readonly className: string;
+  /** The function of a task. */
+  readonly method?: string;
   /** A handle of the actor; left out for a task. */
   readonly handle?: () => Actor<unknown>;
 }
@@ -63,6 +67,21 @@ export class CallContext implements Context {
   /** Key of the actor or task. */
   get holder(): string {
     return this.#owner.key;
+  }
+
+  /** Name of the actor's class; empty in a task. */
+  get className(): string {
+    return this.#owner.className;
+  }
+
+  /** The method or function; `undefined` in a constructor or a dispose hook. */
+  get method(): string | undefined {
+    return this.#owner.method;
+  }
+
+  /** Number of the call; `undefined` where there is none. */
+  get callId(): number | undefined {
+    return undefined;
   }
 
   /** Key of the actor; `undefined` in a task. */
@@ -115,7 +134,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
   readonly receiver: CallReceiver;
   /** Stops the timer of its deadline, where it has one. */
   stopTimer: (() => void) | undefined;
-  method: MethodCounts | undefined;
+  counts: MethodCounts | undefined;
   startedAt = 0;
   readonly waited: number;
   readonly #owner: CallOwner;
@@ -132,6 +151,14 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
     this.name = message.name;
     this.receiver = receiver;
     this.waited = waited;
+  }
+
+  override get method(): string {
+    return this.name;
+  }
+
+  override get callId(): number {
+    return this.id;
   }
 
   cancel(reason: unknown): void {

@@ -159,7 +159,12 @@ export class ActorHome {
       });
       return failed(error, "no", { needsSharedHome: true });
     }
-    const context = new CallContext({ key: order.key, scope: this.scope, handle: notMadeYet });
+    const context = new CallContext({
+      key: order.key,
+      className: classNameOf(target) ?? order.target.name,
+      scope: this.scope,
+      handle: notMadeYet,
+    });
     let executed: Executed = "no";
     let values: FutureValues = NO_VALUES;
     try {

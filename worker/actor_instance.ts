@@ -66,6 +66,8 @@ export class ActorInstance implements CallOwner {
   readonly manifest: Uint8Array;
   /** Where it lives. */
   readonly scope: IsolateScope;
+  /** Name of its class or factory. */
+  readonly className: string;
   readonly #object: object;
   readonly #table: MethodTable;
   readonly #clock: Clock;
@@ -83,6 +85,7 @@ export class ActorInstance implements CallOwner {
     this.incarnation = options.incarnation;
     this.tag = options.tag;
     this.scope = options.scope;
+    this.className = options.className;
     this.#object = options.object;
     this.#clock = options.clock;
     this.#table = buildMethodTable(options.object);
@@ -258,8 +261,9 @@ export class ActorInstance implements CallOwner {
     try {
       encoded = this.scope.encodeResult(value);
     } catch (error) {
-      this.#counters.finished(call, true, 0);
-      return call.receiver.failure(call.id, "yes", encodeError(isIterator(value) ? this.#iteratorError(call) : error));
+      const found = isIterator(value) ? this.#iteratorError(call) : error;
+      this.#counters.failed(call, found);
+      return call.receiver.failure(call.id, "yes", encodeError(found));
     }
     this.#counters.finished(call, false, encoded.bytes.length);
     call.receiver.result(call.id, encoded);
@@ -267,7 +271,7 @@ export class ActorInstance implements CallOwner {
 
   #throw(call: ActiveCall, error: unknown): void {
     if (this.#ended !== undefined) return void this.#failLost(call);
-    this.#counters.finished(call, true, 0);
+    this.#counters.failed(call, error);
     const remote = { worker: this.scope.worker.name, actor: this.key, method: call.name };
     call.receiver.failure(call.id, "yes", encodeError(error, remote));
   }

@@ -10,6 +10,7 @@
 
 import type { Clock } from "../connection/mod.ts";
 import { bucketOf, BUCKETS } from "../protocol/histogram.ts";
+import type { CallRecorder, CallSubject } from "./call_recorder.ts";
 
 /** Counts of one method, in the order in which they stand in memory; two histograms follow. */
 export const METHOD_FIELDS = [
@@ -91,10 +92,12 @@ export type CounterNews =
 
 /** A call or task that is counted: its counters keep these for it. */
 export interface CountedCall {
+  /** Its number at its caller. */
+  readonly id: number;
   /** The method, attribute or function. */
   readonly name: string;
-  /** Its counts; `undefined` until it started. */
-  method: MethodCounts | undefined;
+  /** The counts of that; `undefined` until it started. */
+  counts: MethodCounts | undefined;
   /** When it started, on the clock of the counters. */
   startedAt: number;
   /** How long it waited before, in milliseconds. */
@@ -111,6 +114,7 @@ export interface MethodCounts {
 export class CallCounters {
   readonly #clock: Clock;
   readonly #announce: (news: CounterNews) => void;
+  readonly #recorder: CallRecorder;
   readonly #classes = new Map<string, Map<string, MethodCounts>>();
   readonly #blocks: SharedArrayBuffer[] = [];
   readonly #free: number[] = [];
@@ -120,10 +124,12 @@ export class CallCounters {
 
   /**
    * @param clock The time.
+   * @param recorder Told of single calls.
    * @param announce Told where the counts are.
    */
-  constructor(clock: Clock, announce: (news: CounterNews) => void) {
+  constructor(clock: Clock, recorder: CallRecorder, announce: (news: CounterNews) => void) {
     this.#clock = clock;
+    this.#recorder = recorder;
     this.#announce = announce;
     const memory = sharedNumbers(1);
     this.#unhandled = new Float64Array(memory);
@@ -147,6 +153,8 @@ export class CallCounters {
     this.#announce({ type: "actor", key, incarnation, className, block, slot, memory: isNew ? memory : undefined });
     return new ActorCounters({
       clock: this.#clock,
+      recorder: this.#recorder,
+      subject: { key, className },
       methodOf,
       counts,
       onEnded: () => {
@@ -161,9 +169,17 @@ export class CallCounters {
     start(call, this.#methodsOf(TASKS)(call.name), this.#clock.now(), bytes);
   }
 
-  /** A task's function has given its result, or failed. */
-  taskFinished(call: CountedCall, failed: boolean, bytes: number): void {
-    finish(call, this.#clock.now(), failed, bytes);
+  /** The function of a task has given its result. */
+  taskFinished(key: string, call: CountedCall, bytes: number): void {
+    const time = finish(call, this.#clock.now(), false, bytes);
+    if (this.#recorder.watching) this.#recorder.called({ key, className: TASKS }, call, time, false);
+  }
+
+  /** It threw, or what it gave cannot be sent. */
+  taskFailed(key: string, call: CountedCall, error: unknown): void {
+    const time = finish(call, this.#clock.now(), true, 0);
+    if (this.#recorder.watching) this.#recorder.called({ key, className: TASKS }, call, time, true);
+    this.#recorder.threw({ key, className: TASKS }, call, error);
   }
 
   /** Something failed outside of any call. */
@@ -189,6 +205,8 @@ export class CallCounters {
 
 interface ActorCountersOptions {
   readonly clock: Clock;
+  readonly recorder: CallRecorder;
+  readonly subject: CallSubject;
   readonly methodOf: (name: string) => MethodCounts;
   readonly counts: Float64Array;
   readonly onEnded: () => void;
@@ -199,11 +217,15 @@ export class ActorCounters {
   readonly #clock: Clock;
   readonly #methodOf: (name: string) => MethodCounts;
   readonly #counts: Float64Array;
+  readonly #recorder: CallRecorder;
+  readonly #subject: CallSubject;
   readonly #onEnded: () => void;
   #ended = false;
 
-  constructor({ clock, methodOf, counts, onEnded }: ActorCountersOptions) {
+  constructor({ clock, recorder, subject, methodOf, counts, onEnded }: ActorCountersOptions) {
     this.#clock = clock;
+    this.#recorder = recorder;
+    this.#subject = subject;
     this.#methodOf = methodOf;
     this.#counts = counts;
     this.#onEnded = onEnded;
@@ -246,12 +268,19 @@ export class ActorCounters {
    */
   finished(call: CountedCall, failed: boolean, bytes: number): void {
     const time = finish(call, this.#clock.now(), failed, bytes);
+    if (this.#recorder.watching) this.#recorder.called(this.#subject, call, time, failed);
     if (this.#ended) return;
     const counts = this.#counts;
     if (--counts[ACTOR.inFlight]! === 0) counts[ACTOR.busySince] = 0;
     counts[ACTOR.bytesOut]! += bytes;
     counts[ACTOR.runningTime]! += time;
     if (failed) counts[ACTOR.errors]!++;
+  }
+
+  /** A call that started has failed: it threw, or what it gave cannot be sent. */
+  failed(call: CountedCall, error: unknown): void {
+    this.finished(call, true, 0);
+    this.#recorder.threw(this.#subject, call, error);
   }
 
   /** The actor is gone. What its methods counted stays with its class. */
@@ -263,7 +292,7 @@ export class ActorCounters {
 }
 
 function start(call: CountedCall, method: MethodCounts, now: number, bytes: number): void {
-  call.method = method;
+  call.counts = method;
   call.startedAt = now;
   const { counts } = method;
   counts[METHOD.calls]!++;
@@ -277,7 +306,7 @@ function start(call: CountedCall, method: MethodCounts, now: number, bytes: numb
 }
 
 function finish(call: CountedCall, now: number, failed: boolean, bytes: number): number {
-  const { counts } = call.method!;
+  const { counts } = call.counts!;
   const time = now - call.startedAt;
   counts[METHOD.inFlight]!--;
   counts[METHOD.bytesOut]! += bytes;

@@ -17,6 +17,12 @@ export interface Context extends LibraryContext {
   readonly actorKey?: string | undefined;
   /** Key of the actor or task: what it gets and makes is held in its name. */
   readonly holder: string;
+  /** Name of the actor's class; empty in a task. */
+  readonly className?: string | undefined;
+  /** The method or function; absent in a constructor and a dispose hook. */
+  readonly method?: string | undefined;
+  /** Number of the call at its caller. */
+  readonly callId?: number | undefined;
 }
 
 /** What stands at `globalThis[Symbol.for("troupe.context.1")]` of an isolate. */

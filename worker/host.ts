@@ -18,11 +18,13 @@ import {
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
 import { runtimeName } from "../client/platform.ts";
+import { captureConsole } from "./console_capture.ts";
 import { DataPlane, type DataPlaneOptions } from "./data_plane.ts";
 import { dialScheduler } from "./dial.ts";
 import { LoadedModules } from "./generations.ts";
 import { HostCounters } from "./host_counters.ts";
 import { HostLink } from "./host_link.ts";
+import { HostObserver } from "./host_observer.ts";
 import { HostTasks } from "./host_tasks.ts";
 import { InlineIsolate } from "./inline_isolate.ts";
 import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
@@ -44,6 +46,8 @@ export interface HostOptions {
   readonly ticket: string;
   /** Further certificate authorities, as PEM; a host process has them by `--cert`. */
   readonly caCerts?: readonly string[] | undefined;
+  /** Whether the process is there for this host alone: then everything that is printed in it counts. */
+  readonly ownsProcess: boolean;
   /** What every isolate knows. */
   readonly settings: Omit<IsolateSettings, "listen" | "scheduler" | "caCerts" | "hostAddress">;
   /** Where callers can reach it; `undefined` where it only dials out, and starts no isolates. */
@@ -88,6 +92,9 @@ export class Host {
   readonly #dataPlane: DataPlane | undefined;
   readonly #results = new ResultStore();
   readonly #counters = new HostCounters();
+  readonly #observer: HostObserver;
+  readonly #isolates = new Set<Isolate>();
+  readonly #releaseConsole: () => void;
   readonly #taskIsolates: TaskIsolates;
   readonly #tasks: HostTasks;
   #link: HostLink | undefined;
@@ -112,12 +119,24 @@ export class Host {
     const settings: IsolateSettings = { ...options.settings, listen, scheduler, caCerts, hostAddress: this.address };
     const services: HostServices = {
       clientTicket: async () => (await this.#link!.request("clientTicket", {})).ticket,
+      observed: (news) => this.#observer.observed(news),
     };
+    this.#observer = new HostObserver({
+      clock,
+      counters: this.#counters,
+      watchCalls: (watched) => this.#isolates.forEach((isolate) => isolate.watchCalls(watched)),
+      tell: (body) => this.#link?.observed(body),
+    });
     const inline = new InlineIsolate({ address: this.address, settings, services, results: this.#results, clock });
     const inlineModules = new LoadedModules();
     const graphOf = (target: SubmittedTarget) => this.#graphs.of(target);
     this.#inline = inline;
-    this.#counters.add(inline);
+    this.#include(inline);
+    this.#releaseConsole = captureConsole({
+      worker: settings.worker,
+      all: options.ownsProcess,
+      onLine: (line) => inline.printed(line),
+    });
     this.#policy = new ModulePolicy(settings.allowModules);
     this.#graphs = new ModuleGraphs(options.modules);
     this.#pool = new IsolatePool({
@@ -172,6 +191,8 @@ export class Host {
       onStore: (order) => this.#tasks.store(order),
       onForget: (order) => this.#tasks.forget(order),
       onRenewModules: () => this.#graphs.renew(),
+      onWatch: (body) => this.#observer.watch(body),
+      onQuestion: (name, asked) => this.#observer.answer(name, asked),
       onChannel: ({ home }, channel) => this.#pool.serve(home, channel),
       onClose: (info) => {
         this.#stopReports();
@@ -201,6 +222,8 @@ export class Host {
     this.#tasks.end();
     await Promise.all([this.#taskIsolates.close(0), this.#pool.close(Math.max(0, end - clock.now()))]);
     this.#stopReports();
+    this.#observer.close();
+    this.#releaseConsole();
     this.#link?.close(CloseCode.goingAway, "the host ends");
     await Promise.all([this.#flushed, this.#dataPlane?.close()]);
   }
@@ -228,8 +251,15 @@ export class Host {
   /** Counts what an isolate counts, as soon as it runs. */
   async #counted(starting: Promise<Isolate>): Promise<Isolate> {
     const isolate = await starting;
-    this.#counters.add(isolate);
+    this.#include(isolate);
     return isolate;
+  }
+
+  #include(isolate: Isolate): void {
+    this.#counters.add(isolate);
+    this.#isolates.add(isolate);
+    isolate.ended.then(() => this.#isolates.delete(isolate));
+    if (this.#observer.watchesCalls) isolate.watchCalls(true);
   }
 
   #reportLater(): void {

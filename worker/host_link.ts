@@ -23,6 +23,7 @@ import {
   decodeBody,
   decodeError,
   encodeBody,
+  encodeError,
   type Executed,
   executedNumber,
   type HostHello,
@@ -34,6 +35,15 @@ import {
   type RequestName,
   REQUESTS,
 } from "../protocol/mod.ts";
+import {
+  HOST_REQUESTS,
+  type HostAnswered,
+  type HostAsked,
+  type HostRequestName,
+  type ObservedBody,
+  type WatchBody,
+  watchBody,
+} from "../protocol/observation.ts";
 import type { HostReport } from "../protocol/report.ts";
 
 /** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
@@ -59,6 +69,10 @@ export interface HostLinkOptions {
   readonly onForget: (order: MessageOf<"forget">) => void;
   /** Loads modules anew from now on. */
   readonly onRenewModules: () => void;
+  /** Somebody looks at something else now. */
+  readonly onWatch: (body: WatchBody) => void;
+  /** Answers a question of the scheduler; what it throws is its answer, too. */
+  readonly onQuestion: <N extends HostRequestName>(name: N, asked: HostAsked<N>) => HostAnswered<N>;
   /** Serves a caller of a home whose frames the scheduler relays. */
   readonly onChannel: (target: ChannelTarget, transport: Transport) => void;
   /** The end: called once. */
@@ -186,6 +200,11 @@ export class HostLink {
     this.#connection.send({ op: "report", body: encodeBody(body) });
   }
 
+  /** Tells what was seen of what somebody looks at. */
+  observed(body: ObservedBody): void {
+    if (!this.closed) this.#connection.send({ op: "observed", body: encodeBody(body) });
+  }
+
   /** Ends it; what was sent goes first. */
   close(code: number = CloseCode.normal, reason = "the host ends"): void {
     this.#connection.close(code, reason);
@@ -212,6 +231,10 @@ export class HostLink {
         this.#questions.delete(message.id);
         return question?.settle(message);
       }
+      case "watch":
+        return this.#options.onWatch(decodeBody(watchBody, message.body, "watch"));
+      case "request":
+        return this.#answer(message);
       case "open":
       case "data":
       case "close":
@@ -219,6 +242,21 @@ export class HostLink {
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message as a host`);
     }
+  }
+
+  #answer({ id, name, body }: MessageOf<"request">): void {
+    let answer: Pick<MessageOf<"answer">, "ok" | "body">;
+    try {
+      if (!Object.hasOwn(HOST_REQUESTS, name)) {
+        throw new ProtocolError(`Cannot answer ${name}: this host does not know it`);
+      }
+      const known = name as HostRequestName;
+      const asked = decodeBody(HOST_REQUESTS[known].asked, body, name);
+      answer = { ok: 1, body: encodeBody(this.#options.onQuestion(known, asked)) };
+    } catch (error) {
+      answer = { ok: 0, body: encodeError(error) };
+    }
+    this.#connection.send({ op: "answer", id, ...answer });
   }
 
   #end(info: CloseInfo): void {

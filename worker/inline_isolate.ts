@@ -6,8 +6,10 @@
 
 import { type Clock, platformClock, type Transport } from "../connection/mod.ts";
 import { CloseCode, type LossReason } from "../protocol/mod.ts";
+import type { PrintedLine } from "../protocol/observation.ts";
 import { ActorHome } from "./actor_home.ts";
 import { CallCounters } from "./call_counters.ts";
+import { CallRecorder } from "./call_recorder.ts";
 import { CallerSet } from "./caller_set.ts";
 import { CounterTable } from "./counter_table.ts";
 import type {
@@ -50,6 +52,7 @@ export class InlineIsolate implements Isolate {
   /** What its code shares. */
   readonly scope: IsolateScope;
   readonly #tasks: TaskRunner;
+  readonly #recorder: CallRecorder;
   readonly #home: ActorHome;
   readonly #callers: CallerSet;
   readonly #clock: Clock;
@@ -61,7 +64,8 @@ export class InlineIsolate implements Isolate {
     this.address = address;
     this.#clock = clock;
     this.scope = new IsolateScope({ ...options, home: this.home });
-    const counters = new CallCounters(clock, (news) => this.counters.apply(news));
+    this.#recorder = new CallRecorder(clock, (news) => options.services.observed?.(news));
+    const counters = new CallCounters(clock, this.#recorder, (news) => this.counters.apply(news));
     this.#home = new ActorHome({ scope: this.scope, counters, clock });
     this.#tasks = new TaskRunner(this.scope, counters);
     this.#callers = new CallerSet(this.#home, results);
@@ -86,6 +90,15 @@ export class InlineIsolate implements Isolate {
 
   serve(transport: Transport): void {
     this.#callers.serve(transport);
+  }
+
+  watchCalls(watched: boolean): void {
+    this.#recorder.watch(watched);
+  }
+
+  /** User code printed something. */
+  printed(line: PrintedLine): void {
+    this.#recorder.printed(line);
   }
 
   /** Counts and logs an error that belongs to no call: see `guardErrors` of `isolate_guard.ts`. */

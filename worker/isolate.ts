@@ -6,6 +6,7 @@
 
 import type { CreatedBody, Executed, HomeKind, LossReason, SubmittedTarget } from "../protocol/mod.ts";
 import type { Transport } from "../connection/mod.ts";
+import type { RecorderNews } from "./call_recorder.ts";
 import type { CounterTable } from "./counter_table.ts";
 
 /** What every isolate of a host knows. */
@@ -102,6 +103,8 @@ export type TaskOutcome =
 
 /** What an isolate asks of its host. */
 export interface HostServices {
+  /** Takes in what the isolate says of single calls, and of what user code prints. */
+  observed?(news: RecorderNews): void;
   /** A one-use ticket with which the isolate connects to the scheduler as a client of its own. */
   clientTicket(): Promise<string>;
 }
@@ -158,5 +161,11 @@ export interface TaskIsolate {
   readonly ended: Promise<IsolateEnd>;
 }
 
+/** An isolate whose calls can be looked at one by one. */
+export interface WatchedIsolate {
+  /** Begins to tell of calls, or stops: see {@linkcode HostServices.observed}. */
+  watchCalls(watched: boolean): void;
+}
+
 /** What every isolate can do. Which of both it is used for is its owner's business: user code of the two is kept apart. */
-export type Isolate = ActorIsolate & TaskIsolate;
+export type Isolate = ActorIsolate & TaskIsolate & WatchedIsolate;

@@ -10,8 +10,10 @@ import { createPortTransport } from "../connection/mod.ts";
 import { CloseCode, ConnectionLostError } from "../protocol/mod.ts";
 import { ActorHome } from "./actor_home.ts";
 import { CallCounters } from "./call_counters.ts";
+import { CallRecorder } from "./call_recorder.ts";
 import { createCallerDoor } from "./caller_door.ts";
 import { CallerSet } from "./caller_set.ts";
+import { captureConsole } from "./console_capture.ts";
 import { guardedClock, guardErrors, guardExits, guardPermissions } from "./isolate_guard.ts";
 import type { FromIsolate, IsolateRequestName, IsolateRequests, IsolateStart, ToIsolate } from "./isolate_messages.ts";
 import { IsolateScope } from "./isolate_scope.ts";
@@ -34,7 +36,8 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   const address = settings.listen === undefined ? given : listen(settings.listen, (request) => door(request));
   const tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
   const scope = new IsolateScope({ settings, home: id, address, services: tickets });
-  const counters = new CallCounters(guardedClock, (news) => say({ type: "counted", news }));
+  const recorder = new CallRecorder(guardedClock, (news) => say({ type: "observed", news }));
+  const counters = new CallCounters(guardedClock, recorder, (news) => say({ type: "counted", news }));
   const home = new ActorHome({ scope, counters, clock: guardedClock });
   const tasks = new TaskRunner(scope, counters);
   const callers = new CallerSet(home);
@@ -48,6 +51,7 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   });
 
   let exiting = false;
+  captureConsole({ worker: settings.worker, all: true, onLine: (line) => recorder.printed(line) });
   guardErrors((error) => exiting || home.reportUnhandled(error));
   guardPermissions();
   guardExits((how) => {
@@ -64,6 +68,7 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
 
   port.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
     if (data.type === "serve") return callers.serve(createPortTransport(data.port));
+    if (data.type === "watchCalls") return recorder.watch(data.watched);
     if (data.type === "cancelCompute") return tasks.cancel(data.key, data.run);
     if (data.type === "ticket") return tickets.settle(data);
     if (data.type === "compute") {
@@ -117,7 +122,7 @@ async function endCallers(callers: CallerSet, code: number, reason: string): Pro
 
 function answer(
   home: ActorHome,
-  request: Exclude<ToIsolate, { type: "serve" | "ticket" | "cancelCompute" | "compute" }>,
+  request: Exclude<ToIsolate, { type: "serve" | "ticket" | "watchCalls" | "cancelCompute" | "compute" }>,
 ): IsolateRequests[IsolateRequestName]["answered"] | Promise<IsolateRequests[IsolateRequestName]["answered"]> {
   switch (request.type) {
     case "create":

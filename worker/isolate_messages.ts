@@ -8,6 +8,7 @@
  */
 
 import type { LossReason } from "../protocol/mod.ts";
+import type { RecorderNews } from "./call_recorder.ts";
 import type { CounterNews } from "./call_counters.ts";
 import type { CreateOrder, CreateOutcome, IsolateSettings, TaskOrder, TaskOutcome } from "./isolate.ts";
 
@@ -48,6 +49,8 @@ export type ToIsolate =
   }[IsolateRequestName]
   /** Serves a relayed caller. */
   | { readonly type: "serve"; readonly port: MessagePort }
+  /** Somebody looks at calls, or nobody does any more. */
+  | { readonly type: "watchCalls"; readonly watched: boolean }
   /** Nobody wants the result of a task any more. */
   | { readonly type: "cancelCompute"; readonly key: string; readonly run: number }
   /** The ticket of that number, or why there is none. */
@@ -63,6 +66,8 @@ export type FromIsolate =
   | { readonly type: "settled"; readonly id: number; readonly value: IsolateRequests[IsolateRequestName]["answered"] }
   /** Where it counts. */
   | { readonly type: "counted"; readonly news: CounterNews }
+  /** What it has to say of single calls, and of what user code prints. */
+  | { readonly type: "observed"; readonly news: RecorderNews }
   /** It wants to connect to the scheduler. */
   | { readonly type: "ticket"; readonly id: number }
   /** User code asked the isolate to exit: `how` it did. Its callers are being told. */

@@ -144,6 +144,7 @@ export class SingleWorker implements RunningWorker {
       scheduler,
       ticket: await link.hostStarting(incarnation),
       caCerts,
+      ownsProcess: false,
       settings: {
         worker,
         workerName: name,

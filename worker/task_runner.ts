@@ -7,7 +7,7 @@
 import { CallCancelledError, encodeError, type Executed, RemoteError, SerializationError } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { isClass, kindOf } from "./actor_class.ts";
-import type { CallCounters, CountedCall } from "./call_counters.ts";
+import { type CallCounters, type CountedCall, TASKS } from "./call_counters.ts";
 import { applyInContext } from "./context.ts";
 import type { TaskOrder, TaskOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
@@ -43,7 +43,12 @@ export class TaskRunner {
   /** Loads the module if it must, runs the function, and encodes what it gives. Never rejects. */
   async compute(order: TaskOrder): Promise<TaskOutcome> {
     const { promise: cancelled, resolve: settle } = Promise.withResolvers<TaskOutcome>();
-    const context = new CallContext({ key: order.key, scope: this.#scope });
+    const context = new CallContext({
+      key: order.key,
+      className: TASKS,
+      method: order.target.name,
+      scope: this.#scope,
+    });
     const task: RunningTask = { context, started: false, cancelled: false, settle };
     const id = idOf(order.key, order.run);
     this.#running.set(id, task);
@@ -94,21 +99,21 @@ export class TaskRunner {
     // Whoever cancelled has been answered: nothing may start.
     if (task.cancelled) return failed(cancelledTask(key, "no"), "no");
     task.started = true;
-    const counted: CountedCall = { name: target.name, waited: 0, startedAt: 0, method: undefined };
+    const counted: CountedCall = { id: order.run, name: target.name, waited: 0, startedAt: 0, counts: undefined };
     this.#counters.taskStarted(counted, order.args.length);
     let result: unknown;
     try {
       result = await applyInContext(task.context, found, undefined, args);
     } catch (error) {
-      this.#counters.taskFinished(counted, true, 0);
+      this.#counters.taskFailed(key, counted, error);
       return failed(error, "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
     }
     try {
       const { bytes, refs } = this.#scope.encodeResult(result);
-      this.#counters.taskFinished(counted, false, bytes.length);
+      this.#counters.taskFinished(key, counted, bytes.length);
       return { ok: true, value: bytes.slice(), refs };
     } catch (error) {
-      this.#counters.taskFinished(counted, true, 0);
+      this.#counters.taskFailed(key, counted, error);
       return failed(error, "yes");
     }
   }

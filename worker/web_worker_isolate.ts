@@ -130,6 +130,10 @@ class WebWorkerIsolate implements Isolate {
     if (!this.#hasEnded) this.#port.postMessage({ type: "cancelCompute", key, run } satisfies ToIsolate);
   }
 
+  watchCalls(watched: boolean): void {
+    if (!this.#hasEnded) this.#port.postMessage({ type: "watchCalls", watched } satisfies ToIsolate);
+  }
+
   serve(transport: Transport): void {
     if (this.#hasEnded) return transport.close(CloseCode.gone, "The isolate has ended");
     const { port1, port2 } = new MessageChannel();
@@ -176,6 +180,8 @@ class WebWorkerIsolate implements Isolate {
         return;
       case "counted":
         return this.counters.apply(message.news);
+      case "observed":
+        return this.#services.observed?.(message.news);
       case "ticket":
         return void this.#giveTicket(message.id);
       case "exiting":

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { countOf, fromSparse } from "../../protocol/histogram.ts";
 import { CallCounters, type CountedCall, type CounterNews } from "../../worker/call_counters.ts";
+import { CallRecorder, type RecorderNews } from "../../worker/call_recorder.ts";
 import { CounterTable } from "../../worker/counter_table.ts";
 import { HostCounters } from "../../worker/host_counters.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
@@ -11,15 +12,17 @@ function createCounting() {
   const clock = new FakeClock();
   const table = new CounterTable();
   const news: CounterNews[] = [];
-  const counters = new CallCounters(clock, (said) => {
+  const told: RecorderNews[] = [];
+  const recorder = new CallRecorder(clock, (said) => told.push(said));
+  const counters = new CallCounters(clock, recorder, (said) => {
     news.push(said);
     table.apply(said);
   });
-  return { clock, table, news, counters };
+  return { clock, table, news, counters, recorder, told };
 }
 
 function callOf(name: string, waited = 0): CountedCall {
-  return { name, waited, startedAt: 0, method: undefined };
+  return { id: 1, name, waited, startedAt: 0, counts: undefined };
 }
 
 describe("the counters of an isolate", () => {
@@ -96,7 +99,7 @@ describe("the counters of an isolate", () => {
     const task = callOf("square");
     counters.taskStarted(task, 3);
     clock.advance(7);
-    counters.taskFinished(task, false, 9);
+    counters.taskFinished("square-1", task, 9);
     const { tasks, classes } = table.read();
     assertEquals(tasks.map(({ name, calls, runningTime }) => [name, calls, runningTime]), [["square", 1, 7]]);
     assertEquals(classes, []);

@@ -4,6 +4,7 @@ import { createMemoryTransports, platformClock } from "../../connection/mod.ts";
 import { CallKind, DEFAULT_LIMITS, encodeValue } from "../../protocol/mod.ts";
 import { ActorHome } from "../../worker/actor_home.ts";
 import { CallCounters } from "../../worker/call_counters.ts";
+import { CallRecorder } from "../../worker/call_recorder.ts";
 import { serveCaller } from "../../worker/call_server.ts";
 import { IsolateScope } from "../../worker/isolate_scope.ts";
 import { createActor, isolateSettings, NO_SERVICES, orderOf } from "../helpers/isolates.ts";
@@ -11,7 +12,8 @@ import { RawCaller } from "../helpers/raw_caller.ts";
 
 function createHome(): ActorHome {
   const scope = new IsolateScope({ home: "inline", address: "", settings: isolateSettings(), services: NO_SERVICES });
-  return new ActorHome({ scope, counters: new CallCounters(platformClock, () => {}) });
+  const recorder = new CallRecorder(platformClock, () => {});
+  return new ActorHome({ scope, counters: new CallCounters(platformClock, recorder, () => {}) });
 }
 
 async function connect(home: ActorHome, limits = DEFAULT_LIMITS): Promise<RawCaller> {
