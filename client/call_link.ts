@@ -109,6 +109,11 @@ export class CallLink {
     this.#send({ op: "getData", id, key: pending.key });
   }
 
+  /** Tells the home that it need not hold what is in a result any more. */
+  taken(id: number): void {
+    this.#send({ op: "taken", id });
+  }
+
   /** Tells the callee that nobody waits for an answer any more. */
   cancel(id: number): void {
     const pending = this.#pending.get(id);
@@ -160,8 +165,12 @@ export class CallLink {
 
   #receive(message: Message): void {
     switch (message.op) {
-      case "result":
-        return this.#take(message.id)?.resolve(message.value, message.refs);
+      case "result": {
+        const pending = this.#take(message.id);
+        if (pending) pending.resolve(message.value, message.refs);
+        else if (message.refs.length > 0) this.taken(message.id);
+        return;
+      }
       case "failure":
         return this.#take(message.id)?.fail(executedWord(message.executed), message.error);
       default:

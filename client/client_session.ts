@@ -137,6 +137,9 @@ export class ClientSession {
   #createSuffix: () => string = () => randomHex(8);
   #nextCall = 1;
   #closed = false;
+  /** Whether the scheduler was told of something held since it was last asked whether it has heard. */
+  #saidHeld = false;
+  #confirming: Promise<void> | undefined;
 
   private constructor(
     options: SessionOptions,
@@ -158,7 +161,10 @@ export class ClientSession {
     });
     this.#keys = new HeldKeys({
       holder,
-      send: (message) => this.#link.send(message),
+      send: (message) => {
+        if (message.op === "held") this.#saidHeld = true;
+        this.#link.send(message);
+      },
       closed: (attempted) => {
         const { closed } = this.#link;
         return closed && lostConnection(attempted, closed, "no");
@@ -191,7 +197,8 @@ export class ClientSession {
       link: (actor) => this.#routes.link(actor),
       encode: (args, holder) => this.encode(args, "args", holder),
       decode: (value, refs, holder) => this.decode(value, refs, holder),
-      hold: (keys, holder) => this.#hold(keys, holder),
+      hold: (keys, holder) => this.holdKeys(keys, holder),
+      confirmHeld: () => this.confirmHeld(),
       closed: () => this.#closed ? clientClosed("no") : undefined,
     };
     this.#externals = new ExternalKeys({
@@ -263,6 +270,35 @@ export class ClientSession {
   /** Holds a key once more. */
   hold(held: HeldKey): Reference {
     return this.#keys.hold(held);
+  }
+
+  /** Holds keys that are held already, until the function is called. */
+  holdKeys(keys: readonly string[], holder: Holder): () => void {
+    const said = this.#saidHeld;
+    const releases = keys.map((key) => this.#keys.find(key)?.hold(holder) ?? this.#externals.hold(key));
+    // Nobody has to wait until the scheduler hears of it.
+    this.#saidHeld = said;
+    return () => {
+      for (const release of releases) release?.();
+    };
+  }
+
+  /**
+   * Resolves when the scheduler has heard of all that came in values and is held; `undefined` where it has. Never rejects.
+   */
+  confirmHeld(): Promise<void> | undefined {
+    if (!this.#saidHeld) return this.#confirming;
+    this.#saidHeld = false;
+    const confirming: Promise<void> = this.sync().then(() => {
+      if (this.#confirming === confirming) this.#confirming = undefined;
+    });
+    return this.#confirming = confirming;
+  }
+
+  /** Resolves when the scheduler has heard of all that was said until now. Never rejects. */
+  sync(): Promise<void> {
+    // Where the connection ends first, what is held ends with it.
+    return this.#link.request("sync", {}).then(ignore, ignore);
   }
 
   /** The handle of an actor that the scheduler gave a reference to. */
@@ -443,13 +479,6 @@ export class ClientSession {
     };
   }
 
-  #hold(keys: readonly string[], holder: Holder): () => void {
-    const releases = keys.map((key) => this.#keys.find(key)?.hold(holder) ?? this.#externals.hold(key));
-    return () => {
-      for (const release of releases) release?.();
-    };
-  }
-
   #createActor(actor: ActorReference, ticket: string | undefined): RemoteActor {
     const text = actor.manifest.join();
     let manifest = this.#manifests.get(text);
@@ -474,6 +503,8 @@ export class ClientSession {
     this.#routes.schedulerLost();
   }
 }
+
+function ignore(): void {}
 
 function actorReleased(key: string): ActorNotFoundError {
   return new ActorNotFoundError(`Cannot call ${key}: this client has released it`, { executed: "no" });

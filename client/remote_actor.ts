@@ -59,6 +59,8 @@ export interface CallSession {
   decode(value: Uint8Array, refs: readonly string[], holder: Holder): unknown;
   /** Holds keys until the function is called. */
   hold(keys: readonly string[], holder: Holder): () => void;
+  /** Resolves when the scheduler has heard of what came in values and is held; `undefined` where it has. Never rejects. */
+  confirmHeld(): Promise<void> | undefined;
   /** Why no call can be made any more; `undefined` while calls can. */
   closed(): Error | undefined;
 }
@@ -237,12 +239,14 @@ class ActorCall implements PendingCall {
   }
 
   resolve(value: Uint8Array, refs: readonly string[]): void {
-    if (this.#resolvers === undefined) return;
+    if (this.#resolvers === undefined) return void this.#take(refs);
     let result: unknown;
     try {
       result = this.#session.decode(value, refs, this.#options.holder);
     } catch (error) {
       return this.#reject(error, undefined);
+    } finally {
+      this.#take(refs);
     }
     this.#reference?.settle(() => ({ ok: true, value, refs }));
     this.#settle()?.resolve(result);
@@ -254,6 +258,14 @@ class ActorCall implements PendingCall {
 
   lose(error: Error): void {
     this.#reject(error, undefined);
+  }
+
+  /** Until the scheduler knows of this holder, the actor's side holds what is in the result. */
+  async #take(refs: readonly string[]): Promise<void> {
+    if (refs.length === 0) return;
+    const { link, id } = this.#options;
+    await this.#session.confirmHeld();
+    link.taken(id);
   }
 
   #reject(error: unknown, envelope: Uint8Array | undefined): void {

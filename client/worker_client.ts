@@ -91,6 +91,23 @@ export class WorkerClient {
     return this.#session.getData(holder, key);
   }
 
+  /** Holds keys for the isolate itself until the function is called, where they are held here for somebody. */
+  hold(keys: readonly string[]): () => void {
+    return this.#session.holdKeys(keys, undefined);
+  }
+
+  /**
+   * Resolves when the scheduler has heard of all that came in values and is held; `undefined` where it has. Never rejects.
+   */
+  confirmHeld(): Promise<void> | undefined {
+    return this.#session.confirmHeld();
+  }
+
+  /** Resolves when the scheduler has heard of all that was said until now. Never rejects. */
+  sync(): Promise<void> {
+    return this.#session.sync();
+  }
+
   /** As `decodeValue`, with handles and futures that are held for `holder`, whoever runs now. */
   decodeFor(holder: string, value: Uint8Array, refs: readonly string[]): unknown {
     return this.#session.decode(value, refs, holder);

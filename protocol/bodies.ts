@@ -281,6 +281,11 @@ export const REQUESTS = {
     asked: object({ key: text }),
     answered: object({ value: optional(bytes), refs: list(text), size: uint, holders: list(dataHolder) }),
   },
+  /** Answered when everything that was said before has been heard. */
+  sync: {
+    asked: object({}),
+    answered: object({}),
+  },
   /** Of a host: a one-use ticket with which an isolate of it connects as a client of its own. */
   clientTicket: {
     asked: object({}),

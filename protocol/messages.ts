@@ -97,6 +97,8 @@ export const MESSAGES = {
   held: [25, { keys: "texts", holder: "text?" }],
   /** Asks a host for the value of a task that it keeps; answered by `result` or `failure`. */
   getData: [26, { id: "uint", key: "text" }],
+  /** The scheduler knows of all that the caller holds of that call's result; or nobody wants it. Only of one with refs. */
+  taken: [76, { id: "uint" }],
 
   // Client to scheduler.
   /** Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. */

@@ -41,6 +41,8 @@ export function takeRequest(
     switch (name) {
       case "ticket":
         return answer(connection, request, name, { ticket: issueTicket(owner, read(name, body)) });
+      case "sync":
+        return answer(connection, request, name, {});
       case "info":
         return answer(connection, request, name, owner.snapshot());
       case "clientTicket":

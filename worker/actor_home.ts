@@ -61,6 +61,7 @@ export class ActorHome {
   /** By incarnation: an actor that ends slowly may share its key with the next one. */
   readonly #entries = new Map<string, Entry>();
   readonly #counters: CallCounters;
+  readonly #timers = new Set<() => void>();
   #ended: LossReason | undefined;
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
@@ -107,9 +108,19 @@ export class ActorHome {
     if (entry.instance !== undefined) await this.#dispose(entry.instance);
   }
 
+  /** Runs something later, unless the home has ended by then. */
+  later(delay: number, run: () => void): void {
+    if (this.#ended !== undefined) return;
+    const stop = this.clock.setTimer(delay, () => {
+      this.#timers.delete(stop);
+      run();
+    });
+    this.#timers.add(stop);
+  }
+
   /** Ends all actors, without their dispose hooks: for an isolate that is about to stop. */
   end(reason: LossReason): void {
-    this.#ended ??= reason;
+    this.#end(reason);
     for (const entry of this.#entries.values()) this.#endEntry(entry, reason);
     this.#entries.clear();
   }
@@ -119,7 +130,7 @@ export class ActorHome {
    * quarter of `timeout` milliseconds, at most a second, is kept for the hooks. Never rejects.
    */
   async close(reason: LossReason, timeout: number): Promise<void> {
-    this.#ended ??= reason;
+    this.#end(reason);
     await this.#drain(timeout - Math.min(DISPOSE_TIME, timeout / 4));
     await Promise.all([...this.#entries].map(([incarnation, { key }]) => this.destroy(key, incarnation, reason)));
   }
@@ -131,6 +142,12 @@ export class ActorHome {
     const task = actor === undefined ? contextProvider.get()?.holder : undefined;
     const whose = actor !== undefined ? ` of actor ${actor}` : task !== undefined ? ` of task ${task}` : "";
     this.#log(`Unhandled error${whose} on worker ${worker.name} (${home}): ${oneLine(error)}`);
+  }
+
+  #end(reason: LossReason): void {
+    this.#ended ??= reason;
+    for (const stop of this.#timers) stop();
+    this.#timers.clear();
   }
 
   async #drain(timeout: number): Promise<void> {
@@ -231,6 +248,8 @@ export class ActorHome {
     } catch (error) {
       this.reportUnhandled(error, instance.key);
     }
+    // With its end the scheduler forgets what it held; some of that may be on its way to a caller.
+    await this.scope.confirmResults();
     this.scope.endHolder(instance.key);
   }
 }

@@ -26,7 +26,7 @@ import {
   SerializationError,
 } from "../protocol/mod.ts";
 import type { Actor, WorkerInfo } from "../client/types.ts";
-import { buildMethodTable, manifestOf, type MethodTable } from "./actor_class.ts";
+import { buildMethodTable, manifestOf, type MethodMember, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
 import type { ActorCounters } from "./call_counters.ts";
 import { CallLine } from "./call_line.ts";
@@ -120,16 +120,21 @@ export class ActorInstance implements CallOwner {
       return this.#run(message, receiver, waited, Reflect.get, undefined, [this.#object, message.name]);
     }
     if (member?.type !== "method") return this.#refuse(message, receiver, this.#notFound("method", message.name));
+    let { method } = member;
     let args: unknown[];
     try {
-      args = message.refs.length === 0
-        ? decodePlainArguments(message.args)
-        : this.scope.decodeArguments(message.args, message.refs, values, this.key);
+      if (message.refs.length === 0) {
+        args = decodePlainArguments(message.args);
+      } else {
+        args = this.scope.decodeArguments(message.args, message.refs, values, this.key);
+        const confirmed = this.scope.confirmHeld();
+        if (confirmed) method = answeringAfter(confirmed, method);
+      }
     } catch (error) {
       return this.#refuse(message, receiver, error);
     }
     if (member.kind === "generator" || member.kind === "asyncGenerator") return this.#stream(message, receiver);
-    this.#run(message, receiver, waited, member.method, this.#object, args);
+    this.#run(message, receiver, waited, method, this.#object, args);
   }
 
   /** Takes no more calls; resolves when those under way have been answered. */
@@ -353,6 +358,20 @@ export function lost(
     worker: name,
     reason: reason === "released" ? "cancelled" : reason,
   });
+}
+
+/**
+ * A method that starts at once, and whose outcome, good or bad, comes when `confirmed` has resolved as well: the answer
+ * lets the caller give back what was among the arguments.
+ */
+function answeringAfter(confirmed: Promise<void>, method: MethodMember["method"]): MethodMember["method"] {
+  return async function (this: unknown, ...args: never[]) {
+    try {
+      return await Reflect.apply(method, this, args);
+    } finally {
+      await confirmed;
+    }
+  };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

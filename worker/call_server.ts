@@ -8,6 +8,7 @@ import { acceptConnection, type Connection, type ConnectionReceiver, type Transp
 import {
   CallCancelledError,
   CloseCode,
+  type CloseInfo,
   decodeValue,
   DEFAULT_LIMITS,
   DependencyLostError,
@@ -27,6 +28,9 @@ import type { CallReceiver, PendingCall } from "./active_call.ts";
 import type { ActorHome } from "./actor_home.ts";
 import { type ActorInstance, notFound } from "./actor_instance.ts";
 import type { StoredResults } from "./result_store.ts";
+
+/** Milliseconds that what was in the last results is held after the connection of whoever called has broken. */
+const UNTAKEN_TIME = 10_000;
 
 /** Options of {@linkcode serveCaller}. */
 export interface ServeCallerOptions {
@@ -68,6 +72,8 @@ class CallServer implements ConnectionReceiver, CallReceiver {
   readonly #results: StoredResults | undefined;
   readonly #slots = new Map<number, Slot>();
   readonly #pending = new Map<number, PendingCall>();
+  /** What is in results, held until the caller says that the scheduler knows of him. */
+  readonly #untaken = new Map<number, () => void>();
 
   constructor(connection: Connection, home: ActorHome, limits: Limits, results: StoredResults | undefined) {
     this.#connection = connection;
@@ -89,19 +95,27 @@ class CallServer implements ConnectionReceiver, CallReceiver {
         return this.#cancel(message);
       case "getData":
         return this.#getData(message);
+      case "taken":
+        return this.#taken(message.id);
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message from a caller`);
     }
   }
 
-  onClose(): void {
+  onClose({ code }: CloseInfo): void {
     const gone = new CallCancelledError("The caller is gone: its connection closed");
     // The last first: whatever waits behind another must not get its turn now.
     for (const call of [...this.#pending.values()].reverse()) call.cancel(gone);
     this.#slots.clear();
+    if (this.#untaken.size === 0) return;
+    const letGo = () => [...this.#untaken.keys()].forEach((id) => this.#taken(id));
+    // Whoever closes holds nothing any more. Else the scheduler may hear of what he got later than this of the end.
+    if (code === CloseCode.normal) letGo();
+    else this.#home.later(UNTAKEN_TIME, letGo);
   }
 
   result(id: number, { bytes, refs }: Encoded): void {
+    if (refs.length > 0) this.#untaken.set(id, this.#home.scope.holdResult(refs));
     this.#connection.send({ op: "result", id, value: bytes, refs });
   }
 
@@ -136,6 +150,11 @@ class CallServer implements ConnectionReceiver, CallReceiver {
       "no",
       encodeError(new DependencyLostError(`Cannot give the value of ${key}: it is not kept here, or not any more`)),
     );
+  }
+
+  #taken(id: number): void {
+    this.#untaken.get(id)?.();
+    this.#untaken.delete(id);
   }
 
   #attach({ slot, key, incarnation, tag }: MessageOf<"attach">): void {

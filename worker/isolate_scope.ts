@@ -36,6 +36,12 @@ export interface IsolateSession {
   fetch(key: string): Promise<StoredResult>;
   /** Asks one host for a value that it keeps. */
   getData(holder: DataHolder, key: string): Promise<StoredResult>;
+  /** Holds keys for the isolate itself until the function is called, where they are held here for somebody. */
+  hold(keys: readonly string[]): () => void;
+  /** Resolves when the scheduler has heard of what came in values and is held; `undefined` where it has. Never rejects. */
+  confirmHeld(): Promise<void> | undefined;
+  /** Resolves when the scheduler has heard of all that was said until now. Never rejects. */
+  sync(): Promise<void>;
   /** A handle of an actor of this isolate. It holds nothing. */
   handleOf(actor: ActorReference): Actor<unknown>;
   /** An actor or task has ended, and with it what was held for it. */
@@ -78,6 +84,8 @@ export class IsolateScope {
     reference: (value) => this.session.reference(value),
   };
   #session: IsolateSession | undefined;
+  /** How many results have references in them, and were not taken yet. */
+  #untaken = 0;
 
   /** Opens nothing. */
   constructor(options: IsolateScopeOptions) {
@@ -135,6 +143,29 @@ export class IsolateScope {
   ): unknown[] {
     if (refs.length === 0) return decodePlainArguments(args);
     return decodeArguments(args, values, this.session.makeFor(holder, known));
+  }
+
+  /** Holds what is in a result until the function is called: whoever gets it does not hold it yet. */
+  holdResult(refs: readonly string[]): () => void {
+    const release = this.session.hold(refs);
+    this.#untaken++;
+    return () => {
+      this.#untaken--;
+      release();
+    };
+  }
+
+  /**
+   * Resolves when the scheduler has heard of all that came to this isolate and is held; `undefined` where it has. Until
+   * then whoever sent it has to hold it, so nothing that lets him give it back may go out. Never rejects.
+   */
+  confirmHeld(): Promise<void> | undefined {
+    return this.#session?.confirmHeld();
+  }
+
+  /** Resolves when the scheduler has heard of all that is in results which are on their way. Never rejects. */
+  confirmResults(): Promise<void> | undefined {
+    return this.#untaken > 0 ? this.#session?.sync() : undefined;
   }
 
   /** An actor or task has ended. */

@@ -15,6 +15,7 @@ import {
   type DataHolder,
   decodeBody,
   decodeValue,
+  encodeActorReference,
   encodeBody,
   encodeError,
   encodeManifest,
@@ -23,6 +24,7 @@ import {
   executedNumber,
   type Message,
   type MessageOf,
+  REFERENCE,
   REQUESTS,
   type StatusBody,
   type SubmitBody,
@@ -143,6 +145,17 @@ export class ScriptedScheduler {
     this.#caller!.send({ op: "result", id, value: encodeValue(value).bytes, refs: [] });
   }
 
+  /** Answers a call with a handle of an actor. */
+  give({ id }: { id: number }, key: string): void {
+    const reference = () => ({ kind: "actor" as const, key, bytes: encodeActorReference(actorReference(key)) });
+    this.#caller!.send({
+      op: "result",
+      id,
+      value: encodeValue([{ [REFERENCE]: key }], { reference }).bytes,
+      refs: [key],
+    });
+  }
+
   /** Fails a call. */
   refuse({ id }: { id: number }, error: Error, executed: Executed = "yes"): void {
     this.#caller!.send({ op: "failure", id, executed: executedNumber(executed), error: encodeError(error) });
@@ -190,6 +203,7 @@ export class ScriptedScheduler {
 
   #called(message: Message): void {
     if (message.op === "call") this.calls.push(message);
+    if (message.op === "taken") this.log.push(`taken ${message.id}`);
     if (message.op !== "getData") return;
     this.log.push("getData");
     const value = this.data.get(message.key);

@@ -94,6 +94,8 @@ export class FakeScheduler implements AsyncDisposable {
   readonly clients = new Queue<FakeClient>();
   /** How many upgrades were refused. */
   refused = 0;
+  /** Whoever asks whether all was heard that he said waits for this. */
+  heard: Promise<void> = Promise.resolve();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #privateKey: CryptoKey;
   readonly #publicKey: Uint8Array;
@@ -168,6 +170,9 @@ export class FakeScheduler implements AsyncDisposable {
         return { ticket: await this.ticket({ role: "caller", worker, host, home }) };
       case "locate":
         return await this.locate(key);
+      case "sync":
+        await this.heard;
+        return {};
       default:
         throw new Error(`The test does not answer ${name}; there are ${Object.keys(REQUESTS)}`);
     }
@@ -660,6 +665,11 @@ export class FakeCaller {
   /** Cancels a call by its number, of the actor that was called first. */
   cancelCall(id: number): void {
     this.#connection.send({ op: "cancel", id, slot: 1, reason: undefined });
+  }
+
+  /** Says that the result of a call was taken, by the call's number. */
+  taken(id: number): void {
+    this.#connection.send({ op: "taken", id });
   }
 
   /** Keys in the result that came last. */

@@ -205,6 +205,7 @@ describe("requests", () => {
     ticket: [{ worker: "w", host: "h", home: "inline" }, { ticket: "t" }],
     getActor: [{ key: "k" }, { actor, ticket: undefined }],
     locate: [{ key: "k" }, { value: undefined, refs: ["r"], size: 2000, holders: [HOLDER] }],
+    sync: [{}, {}],
     clientTicket: [{}, { ticket: "t" }],
     info: [{}, { anything: [1] }],
     retireWorkers: [{ workers: ["w"], timeout: 10 }, { workers: ["w"] }],

@@ -7,6 +7,7 @@ import {
   encodeWithReferences,
   type FakeActor,
   type FakeCaller,
+  type FakeClient,
   type FakeHost,
   type FakeOrder,
   FakeScheduler,
@@ -25,6 +26,7 @@ let host: FakeHost;
 function testReferences(home: "inline" | "shared"): void {
   const callers: FakeCaller[] = [];
   let count = 0;
+  let session: FakeClient | undefined;
 
   function keeper(order: Partial<FakeOrder> = {}): Promise<FakeActor> {
     return host.create({ target: { module: CALLERS, export: "Keeper" }, home, ...order });
@@ -34,6 +36,11 @@ function testReferences(home: "inline" | "shared"): void {
     const caller = host.relayed(actor.home);
     callers.push(caller);
     return caller;
+  }
+
+  /** The isolate's, of which there is one. */
+  async function isolateSession(): Promise<FakeClient> {
+    return session ??= await scheduler.clients.next();
   }
 
   function future(): FutureOf {
@@ -145,9 +152,57 @@ function testReferences(home: "inline" | "shared"): void {
       assertEquals(await caller.call(actor, "increment", handle), 11);
       await caller.call(actor, "keep", handle);
       assertEquals(await caller.call(actor, "incrementKept", 0), 12);
-      const session = await scheduler.clients.next();
+      const session = await isolateSession();
       const { holder } = await session.next("held", ({ keys }) => keys.includes(counter.key));
       assertEquals([holder, session.claims.host], [actor.key, host.claims.host]);
+    });
+
+    it("answers a call when the scheduler has heard of all the handles that came with it, and waits only once", async () => {
+      const counter = await host.create({ target: COUNTER });
+      const handle = new HandleOf(host.referenceTo(counter));
+      const actor = await keeper();
+      const caller = callerOf(actor);
+      const hearing = Promise.withResolvers<void>();
+      scheduler.heard = hearing.promise;
+      const calls = [caller.call(actor, "keep", handle), caller.call(actor, "count")];
+      let answered = false;
+      calls[0]!.then(() => answered = true);
+      // It has started, and is the only one that waits.
+      assertEquals([await calls[1], await callerOf(actor).call(actor, "count"), answered], [1, 1, false]);
+      hearing.resolve();
+      await calls[0];
+      scheduler.heard = new Promise(() => {});
+      assertEquals(await caller.call(actor, "increment", handle), 1);
+    });
+
+    it("answers a call that throws no sooner", async () => {
+      const counter = await host.create({ target: COUNTER });
+      const actor = await keeper();
+      const hearing = Promise.withResolvers<void>();
+      scheduler.heard = hearing.promise;
+      const failing = callerOf(actor).call(actor, "refuse", new HandleOf(host.referenceTo(counter)));
+      let answered = false;
+      failing.catch(() => answered = true);
+      assertEquals([await callerOf(actor).call(actor, "count"), answered], [0, false]);
+      hearing.resolve();
+      await assertRejects(() => failing, RangeError);
+    });
+
+    it("holds what is in a result until its caller has taken it", async () => {
+      const counter = await host.create({ target: COUNTER });
+      const actor = await keeper();
+      const caller = callerOf(actor);
+      await caller.call(actor, "keep", new HandleOf(host.referenceTo(counter)));
+      await caller.call(actor, "give");
+      const session = await isolateSession();
+      const about = <M extends { keys: readonly string[]; holder: string | undefined }>({ keys, holder }: M) =>
+        keys.includes(counter.key) && holder === undefined;
+      await session.next("held", about);
+      // What the actor held itself it may give up meanwhile.
+      await caller.call(actor, "drop");
+      await session.next("release", ({ keys, holder }) => keys.includes(counter.key) && holder === actor.key);
+      for (const call of [1, 2]) caller.taken(call);
+      await session.next("release", about);
     });
 
     it("gives handles back, in results that name their keys", async () => {
