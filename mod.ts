@@ -26,9 +26,13 @@
 export * from "./client/mod.ts";
 export * from "./protocol/errors.ts";
 export type {
+  ActorCounts,
+  ActorDetails,
   ActorSnapshot,
   ActorStatus,
   ClientSnapshot,
+  ExplainedKey,
+  Explanation,
   SchedulerSnapshot,
   TaskStatus,
   WorkerSnapshot,

@@ -5,9 +5,11 @@
  */
 
 import {
+  type ActorDetails,
   ActorNotFoundError,
   CallTimeoutError,
   type Encoded,
+  type Explanation,
   NoWorkerError,
   type SchedulerSnapshot,
   type SubmitBody,
@@ -365,6 +367,39 @@ export class Client implements ClientApi {
     // A future is a promise, not an iterable.
     const futures = x instanceof Promise ? [x as ActorFuture<unknown>] : x as Iterable<ActorFuture<unknown>>;
     await Promise.all(Array.from(futures, (future) => future.cancel()));
+  }
+
+  /**
+   * Actors with what is counted of them, first those that do not run, then those that have been busy for longest or have
+   * most calls waiting.
+   *
+   * @example
+   * ```ts ignore
+   * for (const { key, status, figures } of await client.actors({ class: "Counter" })) {
+   *   console.log(key, status, figures?.calls, figures?.queued);
+   * }
+   * ```
+   */
+  async actors(options: { class?: string | undefined; limit?: number | undefined } = {}): Promise<ActorDetails[]> {
+    const { class: name, limit } = options;
+    return (await this.#session.request("actors", { class: name, limit }) as { actors: ActorDetails[] }).actors;
+  }
+
+  /**
+   * Why a future has no value yet, or where it is: what it waits for and why that is so, what is wanted of a worker and
+   * what is offered, and what happened to it.
+   *
+   * @param x A future of `submit`, `map`, `compute` or `scatter`, or a key.
+   * @example
+   * ```ts ignore
+   * const net = client.submit(Net, { actor: true, resources: { GPU: 1 } });
+   * console.log((await client.explain(net)).summary); // It waits for a worker: needs GPU: 1; offered: …
+   * ```
+   * @throws {ActorNotFoundError} Where the scheduler knows of nothing of this key.
+   */
+  async explain(x: Future<unknown> | string): Promise<Explanation> {
+    const key = typeof x === "string" ? x : x.key;
+    return await this.#session.request("explain", { key }) as Explanation;
   }
 
   /** What the scheduler knows: its workers, their actors, the clients, and what waits. */

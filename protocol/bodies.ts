@@ -296,6 +296,16 @@ export const REQUESTS = {
     asked: object({}),
     answered: ((value: unknown) => value) as Shape<unknown>,
   },
+  /** Actors with what is counted of them (`ActorDetails` of `snapshot.ts`): those that need a look first. */
+  actors: {
+    asked: object({ class: optional(text), limit: optional(uint) }),
+    answered: ((value: unknown) => value) as Shape<unknown>,
+  },
+  /** Why something does not run, or where it runs (`Explanation` of `snapshot.ts`). */
+  explain: {
+    asked: object({ key: text }),
+    answered: ((value: unknown) => value) as Shape<unknown>,
+  },
   /** Retires workers: they finish what runs, then leave. */
   retireWorkers: {
     asked: object({ workers: list(text), timeout: optional(uint) }),

@@ -93,6 +93,8 @@ export const actorFigures = object({
   busyFor: number,
   /** The method that started last; missing before the first. */
   method: optional(text),
+  /** Whether that is a sync method, which holds up its isolate while it runs. */
+  sync: flag,
 });
 /** What is counted of one actor, and what it does now. */
 export type ActorFigures = Shaped<typeof actorFigures>;

@@ -143,3 +143,82 @@ export interface SchedulerSnapshot {
   /** How many values there are in each state: results of tasks, scattered ones, and results of calls. */
   readonly tasks: Readonly<Record<TaskStatus, number>>;
 }
+
+/** Why something does not run, or where it runs. */
+export interface Explanation {
+  /** The cluster-wide name. */
+  readonly key: string;
+  /** What it is; `unknown` where only the story is left of it. */
+  readonly kind: "actor" | "task" | "data" | "external" | "unknown";
+  /** Name of its class or function; empty for others. */
+  readonly name: string;
+  /** Where it stands, in the words of the scheduler: `blocked`, `waiting`, `starting`, `running`, `processing` … */
+  readonly status: string;
+  /** The answer in one sentence. */
+  readonly summary: string;
+  /** Name of the worker that has it. */
+  readonly worker: string | undefined;
+  /** While no worker fits: what is wanted and what is offered. */
+  readonly reason: string | undefined;
+  /** What among its arguments is not there. */
+  readonly waitsFor: readonly ExplainedKey[];
+  /** What that waits for in turn, at the end of each chain: the cause. */
+  readonly roots: readonly ExplainedKey[];
+  /** How many hold it. */
+  readonly holders: number;
+  /** What happened to it, oldest first, as far as that is remembered; `at` in milliseconds since 1970. */
+  readonly story: readonly {
+    readonly at: number;
+    readonly from: string;
+    readonly to: string;
+    readonly cause: string;
+  }[];
+}
+
+/** Something that something else waits for. */
+export interface ExplainedKey {
+  /** The cluster-wide name. */
+  readonly key: string;
+  /** Name of its class or function. */
+  readonly name: string;
+  /** Where it stands. */
+  readonly status: string;
+  /** Why, in one sentence. */
+  readonly summary: string;
+}
+
+/** One actor with what is counted of it. */
+export interface ActorDetails extends ActorSnapshot {
+  /** Its worker's name; `undefined` while none is chosen. */
+  readonly workerName: string | undefined;
+  /** What its host counts; `undefined` where it does not run, or its host does not answer. */
+  readonly figures: ActorCounts | undefined;
+}
+
+/** What is counted of one actor. Times in milliseconds. */
+export interface ActorCounts {
+  /** How many calls started. */
+  readonly calls: number;
+  /** How many of them failed. */
+  readonly errors: number;
+  /** How many run now. */
+  readonly inFlight: number;
+  /** How many wait for their turn now. */
+  readonly queued: number;
+  /** Bytes of arguments. */
+  readonly bytesIn: number;
+  /** Bytes of results. */
+  readonly bytesOut: number;
+  /** All running times together. */
+  readonly runningTime: number;
+  /** All waiting times together. */
+  readonly queueingTime: number;
+  /** How long it has had a call under way without a break; 0 where it has none. */
+  readonly busyFor: number;
+  /** The method that started last; `undefined` before the first. */
+  readonly method: string | undefined;
+  /** Whether that is a sync method, which holds up its isolate while it runs. */
+  readonly sync: boolean;
+  /** Its home within the host: `inline`, `shared-1` … */
+  readonly home: string;
+}

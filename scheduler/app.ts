@@ -6,23 +6,20 @@
 
 import { Hono } from "npm:hono@^4.13.0";
 import { cors } from "npm:hono@^4.13.0/cors";
+import * as v from "npm:valibot@^1.5.0";
 import { ACCEPTED_POLICY, createWebSocketTransport } from "../connection/mod.ts";
-import {
-  type ActorSnapshot,
-  decodeBody,
-  type SchedulerSnapshot,
-  SUBPROTOCOL,
-  TICKET_LIFE,
-  TroupeError,
-} from "../protocol/mod.ts";
+import { decodeBody, SUBPROTOCOL, TICKET_LIFE, TroupeError } from "../protocol/mod.ts";
+import { createApi } from "./api.ts";
 import { type Door, refuseVersion } from "./door.ts";
+import type { LiveTopics } from "./live.ts";
 import { MOST_MODULE_BYTES, uploadBody, UploadedModules } from "./modules.ts";
 import { serveWithDeno } from "./serve_with_deno.ts";
 import type { OpenSockets } from "./open_sockets.ts";
 import { pageResponse } from "./page.ts";
 import type { SchedulerServer } from "./server.ts";
-import { snapshotTask } from "./snapshot.ts";
+import { closeSession, followLink, openSession } from "./sign_in.ts";
 import { readSource } from "./sources.ts";
+import { query } from "./validate.ts";
 import browserClient from "../client/troupe.js" with { type: "text" };
 
 const JAVASCRIPT = { "content-type": "text/javascript; charset=utf-8", "cache-control": "no-cache" };
@@ -54,6 +51,8 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
     .get("/ws", (c) => upgrade(server, door, sockets, c.req.raw))
     .get("/", (c) => {
       if (c.req.header("upgrade")?.toLowerCase() === "websocket") return upgrade(server, door, sockets, c.req.raw);
+      const ticket = c.req.query("ticket");
+      if (page && ticket !== undefined) return followLink(c.req.raw, ticket, server.sessions);
       return page ? pageResponse() : c.notFound();
     })
     .get("/healthz", (c) => c.json({ status: "ok" as const }))
@@ -66,34 +65,44 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
     .get("/modules/*", (c) => modules.read(new URL(c.req.url).pathname) ?? c.notFound())
     .use("/ticket", allowed)
     .use("/api/*", allowed)
-    .on(["GET", "POST"], ["/ticket", "/modules", "/api/*"], async (c, next) => {
-      return door.admit(c.req.raw)?.kind === "token" ? await next() : door.unauthorized();
+    .on(["GET", "POST"], ["/ticket", "/modules", "/api/*", "/session", "/link"], async (c, next) => {
+      const grant = door.admit(c.req.raw);
+      if (grant === undefined || grant.kind === "ticket") return door.unauthorized();
+      // A page may do what its user does there, but not put code on workers or multiply itself.
+      const tokenOnly = c.req.path === "/modules" || c.req.path === "/link";
+      return grant.kind === "session" && tokenOnly ? door.unauthorized() : await next();
     })
     .post("/ticket", (c) => {
       const ticket = server.tickets.issue({ role: "client", worker: "", host: "", home: "" });
       c.header("cache-control", "no-store");
       return c.json({ ticket, expiresIn: TICKET_LIFE });
     })
+    .post("/session", (c) => openSession(c.req.raw, server.sessions))
+    .post("/session/end", (c) => closeSession(c.req.raw, server.sessions))
+    .post("/link", (c) => {
+      c.header("cache-control", "no-store");
+      return c.json({ link: server.signInLink });
+    })
     .post("/modules", (c) => upload(modules, c.req.raw))
-    .get("/api/v1/identity", (c) => c.json(identityOf(server.snapshot())))
-    .get("/api/v1/workers", (c) => c.json(server.snapshot().workers))
-    .get("/api/v1/workers/:id", (c) => {
-      const id = c.req.param("id");
-      const worker = server.snapshot().workers.find((worker) => worker.id === id || worker.name === id);
-      return worker ? c.json(worker) : c.json({ error: `There is no worker ${id}` }, 404);
-    })
-    .get("/api/v1/tasks", (c) => c.json(server.snapshot().tasks))
-    .get("/api/v1/tasks/:key", (c) => {
-      const key = c.req.param("key");
-      const task = snapshotTask(server.state, key);
-      return task ? c.json(task) : c.json({ error: `There is no task ${key}` }, 404);
-    })
-    .get("/api/v1/actors", (c) => c.json(actorsOf(server.snapshot())))
-    .get("/api/v1/actors/:key", (c) => {
-      const key = c.req.param("key");
-      const actor = actorsOf(server.snapshot()).find((actor) => actor.key === key);
-      return actor ? c.json(actor) : c.json({ error: `There is no actor ${key}` }, 404);
-    });
+    .get("/api/v1/live", query(liveQuery), (c) => server.view.live.listen(topicsOf(c.req.valid("query"))))
+    .route("/api/v1", createApi(server));
+}
+
+const flag = v.optional(v.picklist(["0", "1"]), "0");
+
+const liveQuery = v.object({
+  overview: flag,
+  calls: flag,
+  lines: flag,
+  key: v.optional(v.string()),
+  class: v.optional(v.string()),
+  actors: v.optional(v.string()),
+});
+
+function topicsOf(
+  { overview, calls, lines, key, class: className, actors }: v.InferOutput<typeof liveQuery>,
+): LiveTopics {
+  return { overview: overview === "1", calls: calls === "1", lines: lines === "1", key, className, actors };
 }
 
 async function upload(modules: UploadedModules, request: Request): Promise<Response> {
@@ -123,14 +132,6 @@ function upgrade(server: SchedulerServer, door: Door, sockets: OpenSockets, requ
   sockets.add(socket);
   server.accept(createWebSocketTransport(socket, ACCEPTED_POLICY), grant);
   return response;
-}
-
-function identityOf({ id, address, dashboard, uptime, versions, messages, workers, clients }: SchedulerSnapshot) {
-  return { id, address, dashboard, uptime, versions, messages, workers: workers.length, clients: clients.length };
-}
-
-function actorsOf({ workers, waiting }: SchedulerSnapshot): ActorSnapshot[] {
-  return [...workers.flatMap(({ actors }) => actors), ...waiting];
 }
 
 const ending = new AbortController();

@@ -42,8 +42,17 @@ export class ClientLink implements ConnectionReceiver {
   }
 
   /** Welcomes the client, then tells the core, which may have something to tell it. */
-  join({ troupe, runtime }: ClientHello, session: string, version: number, isolateOf?: IsolateOrigin): void {
-    const { id, state, versions, dashboard } = this.#owner;
+  join(
+    { troupe, runtime }: ClientHello,
+    { session, version, dashboard, isolateOf }: {
+      readonly session: string;
+      readonly version: number;
+      /** The link to the dashboard that it is told. */
+      readonly dashboard: string;
+      readonly isolateOf: IsolateOrigin | undefined;
+    },
+  ): void {
+    const { id, state, versions } = this.#owner;
     const sessionNumber = state.clients.get(this.id)?.number ?? state.sessionCount;
     const body = {
       ...versions,

@@ -5,6 +5,8 @@
  */
 
 import { SUBPROTOCOL, TICKET_SUBPROTOCOL, type TicketClaims } from "../protocol/mod.ts";
+import type { PageSessions } from "./page_sessions.ts";
+import { ownOrigin, sessionOf } from "./sign_in.ts";
 import type { Tickets } from "./tickets.ts";
 import { isSameToken } from "./token.ts";
 
@@ -14,14 +16,20 @@ export interface DoorOptions {
   readonly token: string | undefined;
   /** Checks tickets. */
   readonly tickets: Tickets;
+  /** Who is signed in to the dashboard. */
+  readonly sessions: PageSessions;
   /** Origins of pages that may connect, besides the scheduler's own. */
   readonly allowOrigins: readonly string[];
   /** Names by which the scheduler may be called, besides addresses and `localhost`. */
   readonly allowHosts: readonly string[];
 }
 
-/** With what a peer came in: the token, or a ticket and what it allows. */
-export type Grant = { readonly kind: "token" } | { readonly kind: "ticket"; readonly claims: TicketClaims };
+/** With what a peer came in: the token, a ticket and what it allows, or a session of the dashboard. */
+export type Grant =
+  | { readonly kind: "token" }
+  | { readonly kind: "ticket"; readonly claims: TicketClaims }
+  /** A page of the dashboard whose user has signed in. */
+  | { readonly kind: "session" };
 
 const UNAUTHORIZED =
   'Unauthorized: give the scheduler\'s token as "Authorization: Bearer <token>". Its user has it in the file ' +
@@ -60,20 +68,21 @@ export class Door {
   /** Whether a page of this origin may connect: one that is listed, or that this scheduler served. */
   isAllowedOrigin(origin: string, request: Request): boolean {
     if (this.#options.allowOrigins.includes(origin)) return true;
-    const { protocol } = new URL(request.url);
-    return origin === `${protocol}//${request.headers.get("host")}`;
+    return origin === ownOrigin(request);
   }
 
   /** With what a request comes in: `undefined` for nothing that is good. A token in an address is never looked at. */
   admit(request: Request): Grant | undefined {
-    const { token, tickets } = this.#options;
+    const { token, tickets, sessions } = this.#options;
     const ticket = offeredProtocols(request).find((name) => name.startsWith(TICKET_SUBPROTOCOL));
     if (ticket !== undefined) {
       const claims = tickets.redeem(ticket.slice(TICKET_SUBPROTOCOL.length));
       return claims && { kind: "ticket", claims };
     }
     if (token === undefined) return { kind: "token" };
-    const given = /^Bearer (.*)$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
+    const header = request.headers.get("authorization");
+    if (header === null) return sessionOf(request, sessions) === undefined ? undefined : { kind: "session" };
+    const given = /^Bearer (.*)$/i.exec(header)?.[1] ?? "";
     return isSameToken(given, token) ? { kind: "token" } : undefined;
   }
 

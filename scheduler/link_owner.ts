@@ -5,11 +5,12 @@
  */
 
 import type { ChannelTarget, Clock, Transport } from "../connection/mod.ts";
-import type { Op, SchedulerSnapshot } from "../protocol/mod.ts";
+import type { Op } from "../protocol/mod.ts";
 import type { SchedulerInput } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import type { SchedulerState } from "./state.ts";
 import type { Tickets } from "./tickets.ts";
+import type { SchedulerView } from "./view.ts";
 
 /** Milliseconds between pings of clients, and of the scheduler to them. */
 export const CLIENT_PING_INTERVAL = 3_000;
@@ -39,14 +40,12 @@ export interface LinkOwner {
   readonly loopback: boolean;
   /** What is asked and seen of hosts. */
   readonly observation: Observation;
-  /** Link to the dashboard or API. */
-  readonly dashboard: string;
   /** Tells the core of something that happened, now. */
   dispatch(input: SchedulerInput): void;
   /** Counts a message that was received. */
   count(op: Op): void;
-  /** What may be shown of the state. */
-  snapshot(): SchedulerSnapshot;
+  /** What there is to see. */
+  readonly view: SchedulerView;
   /** Opens a channel to a worker's host; `undefined` where that worker has none. */
   openChannel(target: ChannelTarget): Transport | undefined;
 }

@@ -91,7 +91,7 @@ export interface SchedulerOptions {
 export interface Scheduler extends AsyncDisposable {
   /** WebSocket address that clients and workers dial: `ws://127.0.0.1:8786`. */
   readonly address: string;
-  /** Link to the dashboard or API. */
+  /** Link to the dashboard, with a ticket that signs its bearer in, once: another each time. */
   readonly dashboardLink: string;
   /** Id of this scheduler; another one has another. */
   readonly id: string;
@@ -122,7 +122,7 @@ export async function serveScheduler(options: SchedulerOptions = {}): Promise<Sc
   refuseUnsafe(options, host, loopback);
   const token = options.auth === false ? undefined : await findToken(options.token);
   const server = new SchedulerServer({ runtime: `deno ${Deno.version.deno}`, loopback });
-  const door = new Door({ token, tickets: server.tickets, allowOrigins, allowHosts });
+  const door = new Door({ token, tickets: server.tickets, sessions: server.sessions, allowOrigins, allowHosts });
   const sockets = new OpenSockets();
   const app = createApp({ server, door, sockets, page: dashboard });
   const listener = listen({
@@ -135,6 +135,7 @@ export async function serveScheduler(options: SchedulerOptions = {}): Promise<Sc
   });
   const name = `${nameFor(host, allowHosts)}:${listener.port}`;
   server.address = `${tls ? "wss" : "ws"}://${name}`;
+  server.signsIn = dashboard && token !== undefined;
   server.dashboard = `${tls ? "https" : "http"}://${name}/`;
   logger.info("Listening on {address}", { address: server.address });
   let closing: Promise<void> | undefined;
@@ -146,7 +147,9 @@ export async function serveScheduler(options: SchedulerOptions = {}): Promise<Sc
   }
   return {
     address: server.address,
-    dashboardLink: server.dashboard,
+    get dashboardLink() {
+      return server.signInLink;
+    },
     id: server.id,
     token,
     snapshot: () => server.snapshot(),

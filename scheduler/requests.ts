@@ -22,6 +22,9 @@ import type { Answer } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
 import type { Asker } from "./state.ts";
 
+/** How many actors are listed where nobody says. */
+const MOST_ACTORS = 1000;
+
 /** How long a retiring worker has to finish what runs, in milliseconds, where nothing else is asked. */
 export const DRAIN_TIMEOUT = 10_000;
 
@@ -44,7 +47,11 @@ export function takeRequest(
       case "sync":
         return answer(connection, request, name, {});
       case "info":
-        return answer(connection, request, name, owner.snapshot());
+        return answer(connection, request, name, owner.view.snapshot());
+      case "actors":
+        return void answerLater(connection, request, name, listActors(owner, read(name, body)));
+      case "explain":
+        return answer(connection, request, name, explain(owner, read(name, body)));
       case "clientTicket":
         return answer(connection, request, name, { ticket: issueClientTicket(owner, asker) });
       case "locate":
@@ -77,6 +84,16 @@ export function sendAnswer(owner: LinkOwner, connection: Connection, instruction
   answer(connection, request, instruction.name, { ...body, ticket });
 }
 
+async function listActors(owner: LinkOwner, { class: className, limit = MOST_ACTORS }: Asked<"actors">) {
+  return { actors: await owner.view.actors({ class: className, limit }) };
+}
+
+function explain(owner: LinkOwner, { key }: Asked<"explain">): object {
+  const explanation = owner.view.explain(key);
+  if (explanation) return explanation;
+  throw new ActorNotFoundError(`Cannot explain ${key}: the scheduler knows of no actor or task of this key`);
+}
+
 function issueTicket(owner: LinkOwner, { worker, host, home }: Asked<"ticket">): string {
   if (owner.state.workers.get(worker)?.host?.incarnation !== host) {
     throw new ActorNotFoundError(`Cannot give a ticket for ${worker}: that host has ended`);
@@ -101,6 +118,20 @@ function read<N extends RequestName>(name: N, body: Uint8Array): Asked<N> {
 
 function answer<N extends RequestName>(connection: Connection, id: number, _name: N, body: Answered<N>): void {
   connection.send({ op: "answer", id, ok: 1, body: encodeBody(body as object) });
+}
+
+/** An answer for which others have to be asked. */
+async function answerLater<N extends RequestName>(
+  connection: Connection,
+  id: number,
+  name: N,
+  finding: Promise<Answered<N>>,
+): Promise<void> {
+  try {
+    answer(connection, id, name, await finding);
+  } catch (error) {
+    refuse(connection, id, error);
+  }
 }
 
 function refuse(connection: Connection, id: number, error: unknown): void {

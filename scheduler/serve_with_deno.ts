@@ -61,11 +61,12 @@ async function start(
   const loopback = isPlain && !readVariable("TROUPE_INSECURE_PLAINTEXT");
   const server = new SchedulerServer({ runtime: `deno ${Deno.version.deno}`, loopback });
   server.address = `${isPlain ? "ws" : "wss"}://${url.host}`;
+  server.signsIn = true;
   server.dashboard = `${url.origin}/`;
   ending?.addEventListener("abort", () => server.close());
   const allowOrigins = readList("TROUPE_ALLOW_ORIGIN");
   const allowHosts = readList("TROUPE_ALLOW_HOST");
-  const door = new Door({ token, tickets: server.tickets, allowOrigins, allowHosts });
+  const door = new Door({ token, tickets: server.tickets, sessions: server.sessions, allowOrigins, allowHosts });
   return createApp({ server, door, sockets: new OpenSockets(), page: true });
 }
 

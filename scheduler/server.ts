@@ -39,16 +39,22 @@ import { HostLink } from "./host_link.ts";
 import type { Instruction, TimerName } from "./instructions.ts";
 import type { LinkOwner } from "./link_owner.ts";
 import { Observation } from "./observation.ts";
+import { PageSessions } from "./page_sessions.ts";
+import { DRAIN_TIMEOUT } from "./requests.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { createState, type SchedulerState } from "./state.ts";
 import { Tickets } from "./tickets.ts";
 import { handleEvent } from "./transitions.ts";
+import { SchedulerView } from "./view.ts";
 import { WorkerLink } from "./worker_link.ts";
 
 const logger = getLogger(["troupe", "scheduler"]);
 
 /** Timers of a platform cannot be longer: they would run out at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** As who the API acts: no client has this id. */
+const API = "api";
 
 type Link = ClientLink | WorkerLink | HostLink;
 
@@ -80,10 +86,19 @@ export class SchedulerServer implements LinkOwner {
   readonly versions: { readonly troupe: string; readonly runtime: string };
   readonly loopback: boolean;
   readonly observation: Observation;
+  /** Who is signed in to the dashboard. */
+  readonly sessions: PageSessions;
+  /** What there is to see. */
+  readonly view: SchedulerView;
   /** WebSocket address that peers dial; set as soon as it is known. */
   address = "";
   /** Link to the dashboard or API; set as soon as it is known. */
   dashboard = "";
+  /** Whether somebody has to sign in to the dashboard, and can. */
+  signsIn = false;
+  /** What the core refused the API, by the number of the request. */
+  readonly #refused = new Map<number, Error>();
+  #apiRequests = 0;
   readonly #random: RandomSource;
   readonly #limits: Limits;
   readonly #startedAt: number;
@@ -112,6 +127,14 @@ export class SchedulerServer implements LinkOwner {
     this.loopback = options.loopback;
     this.#startedAt = clock.now();
     this.observation = new Observation(clock, () => this.#hosts.values());
+    this.sessions = new PageSessions({ now, random });
+    this.view = new SchedulerView({
+      state: this.state,
+      observation: this.observation,
+      clock,
+      now,
+      snapshot: () => this.snapshot(),
+    });
   }
 
   /** Takes a peer that was let in with `grant`; its hello says what it is. */
@@ -139,6 +162,7 @@ export class SchedulerServer implements LinkOwner {
 
   dispatch(input: SchedulerInput): void {
     if (this.#closed) return;
+    this.view.before(input);
     this.#events.push({ ...input, at: this.clock.now() } as SchedulerEvent);
     // What is done for one event may cause another, which then has to wait for its turn.
     if (this.#handling) return;
@@ -150,6 +174,7 @@ export class SchedulerServer implements LinkOwner {
     } finally {
       this.#handling = false;
     }
+    this.view.after(input);
   }
 
   count(op: Op): void {
@@ -168,6 +193,26 @@ export class SchedulerServer implements LinkOwner {
     });
   }
 
+  /** Link to the dashboard that signs its bearer in, once, where that is needed. */
+  get signInLink(): string {
+    return this.signsIn ? `${this.dashboard}?ticket=${this.sessions.issue()}` : this.dashboard;
+  }
+
+  /** Retires workers by id, name or address; the answer does not wait until they have left. */
+  retire(workers: readonly string[], timeout: number = DRAIN_TIMEOUT): { workers: string[] } | { error: string } {
+    const request = ++this.#apiRequests;
+    this.dispatch({ type: "retired", asker: { role: "client", id: API, request }, workers, timeout });
+    const error = this.#refused.get(request);
+    this.#refused.delete(request);
+    if (error) return { error: error.message };
+    return { workers: [...this.state.workers.values()].filter(({ draining }) => draining).map(({ id }) => id) };
+  }
+
+  /** Ends an actor or task for everyone. */
+  cancel(key: string, reason: string | undefined): void {
+    this.dispatch({ type: "cancelled", client: API, keys: [key], reason });
+  }
+
   openChannel(target: ChannelTarget): Transport | undefined {
     return this.#hosts.get(target.worker)?.openChannel(target);
   }
@@ -176,6 +221,7 @@ export class SchedulerServer implements LinkOwner {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.view.close();
     for (const stop of this.#timers.values()) stop();
     this.#timers.clear();
     for (const connection of [...this.#links.keys()]) {
@@ -185,11 +231,12 @@ export class SchedulerServer implements LinkOwner {
 
   #greet(connection: Connection, hello: MessageOf<"hello">, version: number, grant: Grant): Link | undefined {
     const claims = grant.kind === "ticket" ? grant.claims : undefined;
-    const came = claims ? `a ticket for the role ${claims.role}` : "a token";
-    switch (`${hello.role} by ${claims?.role ?? "token"}`) {
+    const came = claims ? `a ticket for the role ${claims.role}` : `a ${grant.kind}`;
+    switch (`${hello.role} by ${claims?.role ?? grant.kind}`) {
       case "client by token":
+      case "client by session":
       case "client by client":
-        return this.#greetClient(connection, hello, version, claims);
+        return this.#greetClient(connection, hello, version, grant);
       case "worker by token":
         return this.#greetWorker(connection, hello, version);
       case "host by host":
@@ -204,8 +251,9 @@ export class SchedulerServer implements LinkOwner {
     connection: Connection,
     hello: MessageOf<"hello">,
     version: number,
-    claims: TicketClaims | undefined,
+    grant: Grant,
   ): Link | undefined {
+    const claims = grant.kind === "ticket" ? grant.claims : undefined;
     const { session } = hello;
     if (!/^[0-9a-f]{32}$/.test(session)) {
       throw new ProtocolError("Cannot read hello.session: expected 128 bits in hexadecimal");
@@ -220,7 +268,9 @@ export class SchedulerServer implements LinkOwner {
     const link = new ClientLink(this, connection, known ?? `client-${randomHex(8, this.#random)}`);
     this.#clients.get(link.id)?.replace();
     this.#clients.set(link.id, link);
-    link.join(body, session, version, isolateOf);
+    // Whoever has the token may sign in; a session or ticket is not multiplied.
+    const dashboard = grant.kind === "token" ? this.signInLink : this.dashboard;
+    link.join(body, { session, version, dashboard, isolateOf });
     return link;
   }
 
@@ -265,7 +315,8 @@ export class SchedulerServer implements LinkOwner {
       case "sendStatus":
         return this.#clients.get(instruction.client)?.sendStatus(instruction);
       case "answer": {
-        const { role, id } = instruction.asker;
+        const { role, id, request } = instruction.asker;
+        if (id === API && "error" in instruction) this.#refused.set(request, instruction.error);
         return (role === "client" ? this.#clients : this.#hosts).get(id)?.sendAnswer(instruction);
       }
       case "sendCreate":

@@ -23,6 +23,7 @@ export class Story {
   readonly #length: number;
   readonly #entries: StoryEntry[] = [];
   #next = 0;
+  #count = 0;
 
   /** @param length How many entries it keeps. */
   constructor(length: number) {
@@ -33,6 +34,21 @@ export class Story {
   add(entry: StoryEntry): void {
     this.#entries[this.#next] = entry;
     this.#next = (this.#next + 1) % this.#length;
+    this.#count++;
+  }
+
+  /**
+   * The entries from a number on, oldest first, and the number of the next one. Of those that are many, or whose number
+   * is negative, the last `most`.
+   */
+  since(from: number, most: number): { readonly entries: StoryEntry[]; readonly next: number } {
+    const kept = Math.min(this.#count, this.#length);
+    const wanted = Math.min(kept, most, from < 0 ? Infinity : this.#count - from);
+    const entries: StoryEntry[] = [];
+    for (let back = wanted; back > 0; back--) {
+      entries.push(this.#entries[(this.#next - back + this.#length) % this.#length]!);
+    }
+    return { entries, next: this.#count };
   }
 
   /** The entries of one subject, or all, oldest first. */

@@ -7,6 +7,7 @@
 import type { Actor } from "../client/types.ts";
 import { type Clock, platformClock } from "../connection/mod.ts";
 import {
+  type ActorManifest,
   ActorStartError,
   encodeError,
   type Executed,
@@ -220,7 +221,7 @@ export class ActorHome {
       const tag = platformRandom(new Uint8Array(TAG_BYTES));
       const className = classNameOf(target) ?? order.target.name;
       const { scope, clock } = this;
-      const count = (methods: readonly string[]) => this.#counters.ofActor(className, key, incarnation, methods);
+      const count = (methods: ActorManifest["methods"]) => this.#counters.ofActor(className, key, incarnation, methods);
       instance = new ActorInstance({ object, key, incarnation, tag, scope, clock, className, count });
     } catch (error) {
       return failed(error, "yes");

@@ -51,7 +51,7 @@ export interface ActorInstanceOptions {
   /** Name of its class or factory. */
   readonly className: string;
   /** Makes what counts its calls. */
-  readonly count: (methods: readonly string[]) => ActorCounters;
+  readonly count: (methods: ActorManifest["methods"]) => ActorCounters;
 }
 
 /** One live actor. */
@@ -92,7 +92,7 @@ export class ActorInstance implements CallOwner {
     const manifest: ActorManifest = manifestOf(options.className, this.#table);
     // Kept for long, and cloned on its way to the host: not with the buffer that small values share.
     this.manifest = encodeManifest(manifest).slice();
-    this.#counters = options.count(Object.keys(manifest.methods));
+    this.#counters = options.count(manifest.methods);
   }
 
   /** A new handle of this actor. */

@@ -10,6 +10,7 @@
 
 import type { Clock } from "../connection/mod.ts";
 import { bucketOf, BUCKETS } from "../protocol/histogram.ts";
+import type { MethodKind } from "../protocol/mod.ts";
 import type { CallRecorder, CallSubject } from "./call_recorder.ts";
 
 /** Counts of one method, in the order in which they stand in memory; two histograms follow. */
@@ -72,6 +73,8 @@ export type CounterNews =
     readonly type: "method";
     readonly className: string;
     readonly name: string;
+    /** Whether it is a sync method, which holds up its isolate while it runs. */
+    readonly sync: boolean;
     readonly number: number;
     readonly memory: SharedArrayBuffer;
   }
@@ -139,11 +142,16 @@ export class CallCounters {
   /**
    * Counts for an actor, until they are told of its end.
    *
-   * @param methods Names of its methods: whoever reads the counts knows of them before the first call.
+   * @param methods Its methods and their kinds: whoever reads the counts knows of them before the first call.
    */
-  ofActor(className: string, key: string, incarnation: string, methods: Iterable<string>): ActorCounters {
+  ofActor(
+    className: string,
+    key: string,
+    incarnation: string,
+    methods: Readonly<Record<string, MethodKind>>,
+  ): ActorCounters {
     const methodOf = this.#methodsOf(className);
-    for (const name of methods) methodOf(name);
+    for (const [name, kind] of Object.entries(methods)) methodOf(name, kind === "sync");
     const place = this.#free.pop() ?? this.#nextSlot++;
     const block = Math.floor(place / ACTORS_PER_BLOCK);
     const slot = place % ACTORS_PER_BLOCK;
@@ -187,17 +195,17 @@ export class CallCounters {
     this.#unhandled[0]!++;
   }
 
-  #methodsOf(className: string): (name: string) => MethodCounts {
+  #methodsOf(className: string): (name: string, sync?: boolean) => MethodCounts {
     let methods = this.#classes.get(className);
     if (methods === undefined) this.#classes.set(className, methods = new Map());
     const known = methods;
-    return (name) => {
+    return (name, sync = false) => {
       const found = known.get(name);
       if (found !== undefined) return found;
       const memory = sharedNumbers(METHOD_SIZE);
       const method: MethodCounts = { number: this.#methods++, counts: new Float64Array(memory) };
       known.set(name, method);
-      this.#announce({ type: "method", className, name, number: method.number, memory });
+      this.#announce({ type: "method", className, name, sync, number: method.number, memory });
       return method;
     };
   }

@@ -32,10 +32,13 @@ export interface ActorCounts extends Readonly<Record<Exclude<(typeof ACTOR_FIELD
   readonly className: string;
   /** The method that started last; `undefined` before the first. */
   readonly method: string | undefined;
+  /** Whether that is a sync method. */
+  readonly sync: boolean;
 }
 
 interface Method {
   readonly name: string;
+  readonly sync: boolean;
   readonly counts: Float64Array;
 }
 
@@ -58,7 +61,7 @@ export class CounterTable {
   apply(news: CounterNews): void {
     switch (news.type) {
       case "method": {
-        const method = { name: news.name, counts: new Float64Array(news.memory) };
+        const method = { name: news.name, sync: news.sync, counts: new Float64Array(news.memory) };
         this.#methods[news.number] = method;
         this.#methodsOf(news.className).push(method);
         return;
@@ -101,7 +104,8 @@ export class CounterTable {
       const { lastMethod, ...read } = Object.fromEntries(
         ACTOR_FIELDS.map((name, index) => [name, counts[index]!]),
       ) as Record<(typeof ACTOR_FIELDS)[number], number>;
-      yield { key, className, ...read, method: this.#methods[lastMethod - 1]?.name };
+      const method = this.#methods[lastMethod - 1];
+      yield { key, className, ...read, method: method?.name, sync: method?.sync ?? false };
     }
   }
 

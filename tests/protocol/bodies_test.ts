@@ -207,6 +207,8 @@ describe("requests", () => {
     locate: [{ key: "k" }, { value: undefined, refs: ["r"], size: 2000, holders: [HOLDER] }],
     sync: [{}, {}],
     clientTicket: [{}, { ticket: "t" }],
+    actors: [{ class: "Counter", limit: 10 }, { actors: [] }],
+    explain: [{ key: "Counter-1" }, { key: "Counter-1", summary: "It runs on a" }],
     info: [{}, { anything: [1] }],
     retireWorkers: [{ workers: ["w"], timeout: 10 }, { workers: ["w"] }],
     restart: [{ timeout: 10 }, {}],

@@ -14,8 +14,8 @@ function createTestApp(
   page = true,
 ): { scheduler: MemoryScheduler; get: (path: string, token?: string) => Promise<Response> } {
   const scheduler = new MemoryScheduler();
-  const { tickets } = scheduler.server;
-  const door = new Door({ token: TOKEN, tickets, allowOrigins: [], allowHosts: [] });
+  const { tickets, sessions } = scheduler.server;
+  const door = new Door({ token: TOKEN, tickets, sessions, allowOrigins: [], allowHosts: [] });
   const app = createApp({ server: scheduler.server, door, sockets: new OpenSockets(), page });
   return {
     scheduler,
@@ -43,7 +43,7 @@ describe("the API", () => {
     assertEquals(workers.map(({ name, status }) => [name, status]), [["a", "running"]]);
     for (const id of [workers[0]!.id, "a"]) assertEquals((await (await get(`/api/v1/workers/${id}`)).json()).name, "a");
     const actors = await (await get("/api/v1/actors")).json() as { key: string; status: string }[];
-    assertEquals(actors.map(({ key, status }) => [key, status]), [["Counter-1", "running"], ["Net", "no-worker"]]);
+    assertEquals(actors.map(({ key, status }) => [key, status]), [["Net", "no-worker"], ["Counter-1", "running"]]);
     assertEquals((await (await get("/api/v1/actors/Counter-1")).json()).home, "inline");
     for (const path of ["/api/v1/workers/z", "/api/v1/actors/z", "/api/v1/nothing"]) {
       assertEquals((await get(path)).status, 404, path);

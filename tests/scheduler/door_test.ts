@@ -72,7 +72,7 @@ describe("the door", () => {
   });
 
   async function fetchTicket(): Promise<string> {
-    const response = await fetch(`${scheduler.dashboardLink}ticket`, {
+    const response = await fetch(new URL("/ticket", scheduler.dashboardLink), {
       method: "POST",
       headers: { authorization: BEARER },
     });
@@ -205,7 +205,7 @@ describe("a scheduler without a token", () => {
     assertEquals((await ask(scheduler, { Origin: "https://evil.test" })).status, 403);
     const bad = { "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${TICKET_SUBPROTOCOL}x.y` };
     assertEquals((await ask(scheduler, bad)).status, 401);
-    const workers = await fetch(`${scheduler.dashboardLink}api/v1/workers`);
+    const workers = await fetch(new URL("/api/v1/workers", scheduler.dashboardLink));
     assertEquals(await workers.json(), []);
   });
 });
@@ -214,7 +214,7 @@ describe("closing a scheduler", () => {
   it("tells connected clients that it is going away, and frees the port", async () => {
     const scheduler = await serveScheduler({ port: 0, token: TOKEN });
     const port = Number(new URL(scheduler.dashboardLink).port);
-    const response = await fetch(`${scheduler.dashboardLink}ticket`, {
+    const response = await fetch(new URL("/ticket", scheduler.dashboardLink), {
       method: "POST",
       headers: { authorization: BEARER },
     });

@@ -140,10 +140,16 @@ describe("deno task scheduler", () => {
     const { child, stdout, stderr } = start({ args: ["--port", "0"] });
     const [text, address] = await stdout.until(/^Scheduler at +(ws:\S+)\n.*\n.*\n/);
     const dashboard = `${address!.replace("ws", "http")}/`;
+    const [, link] = /^Dashboard at +(\S+)$/m.exec(text)!;
     assertEquals(
       text,
-      `Scheduler at  ${address}\nDashboard at  ${dashboard}\nAdd a worker  deno task worker ${address}\n`,
+      `Scheduler at  ${address}\nDashboard at  ${link}\nAdd a worker  deno task worker ${address}\n`,
     );
+    // The link signs in: it leads to the page, with a cookie.
+    const signedIn = await fetch(link!, { redirect: "manual" });
+    await signedIn.body?.cancel();
+    assertEquals([link!.startsWith(`${dashboard}?ticket=`), signedIn.status], [true, 303]);
+    assertMatch(signedIn.headers.get("set-cookie")!, /HttpOnly; SameSite=Strict/);
     const health = await fetch(`${dashboard}healthz`);
     assertEquals((await health.json()).status, "ok");
     const started = performance.now();
@@ -167,7 +173,7 @@ describe("deno task scheduler", () => {
     const { address, dashboard } = JSON.parse(line);
     assertEquals(new URL(address).port, new URL(dashboard).port);
     const headers = { authorization: `Bearer ${TOKEN}` };
-    const identity = await fetch(`${dashboard}api/v1/identity`, { headers });
+    const identity = await fetch(new URL("/api/v1/identity", dashboard), { headers });
     assertEquals((await identity.json()).address, address);
     await input.close();
     const [{ code }, printed] = await Promise.all([child.status, stdout.all(), stderr.all()]);

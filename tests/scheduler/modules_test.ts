@@ -70,7 +70,13 @@ describe("uploaded modules", () => {
 
   it("are taken from those who have the token, and served to everyone who knows the path", async () => {
     const scheduler = new MemoryScheduler();
-    const door = new Door({ token: TOKEN, tickets: scheduler.server.tickets, allowOrigins: [], allowHosts: [] });
+    const door = new Door({
+      token: TOKEN,
+      tickets: scheduler.server.tickets,
+      sessions: scheduler.server.sessions,
+      allowOrigins: [],
+      allowHosts: [],
+    });
     const app = createApp({ server: scheduler.server, door, sockets: new OpenSockets(), page: true });
     const host = "127.0.0.1:8786";
     async function post(body: Uint8Array<ArrayBuffer>, token: string): Promise<Response> {

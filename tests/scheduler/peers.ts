@@ -10,6 +10,7 @@ import {
   type CloseInfo,
   decodeBody,
   encodeBody,
+  encodeError,
   type Message,
   type MessageOf,
   type Op,
@@ -80,6 +81,8 @@ export class Peer {
   readonly closed: Promise<CloseInfo>;
   /** The scheduler's welcome. */
   readonly welcome: Promise<MessageOf<"welcome">>;
+  /** What it answers to requests of the scheduler, by name; it refuses all others. */
+  readonly answers: Record<string, object> = {};
   readonly #waiting: { op: Op; resolve: (message: Message) => void }[] = [];
 
   /** Says hello. */
@@ -136,6 +139,12 @@ export class Peer {
   }
 
   #take(message: Message): void {
+    if (message.op === "request") {
+      const { id, name } = message;
+      const found = this.answers[name];
+      const body = found ? encodeBody(found) : encodeError(new Error(`This peer answers no ${name}`));
+      return this.send({ op: "answer", id, ok: found ? 1 : 0, body });
+    }
     const index = this.#waiting.findIndex(({ op }) => op === message.op);
     if (index < 0) this.received.push(message);
     else this.#waiting.splice(index, 1)[0]!.resolve(message);

@@ -28,7 +28,7 @@ function callOf(name: string, waited = 0): CountedCall {
 describe("the counters of an isolate", () => {
   it("count calls, errors, bytes and times by method", () => {
     const { clock, table, counters } = createCounting();
-    const actor = counters.ofActor("Cell", "Cell-1", "i1", ["slow", "quick"]);
+    const actor = counters.ofActor("Cell", "Cell-1", "i1", { slow: "sync", quick: "async" });
     for (const [name, time, failed] of [["slow", 20, false], ["quick", 1, false], ["slow", 40, true]] as const) {
       const call = callOf(name);
       actor.started(call, 10);
@@ -48,13 +48,16 @@ describe("the counters of an isolate", () => {
 
   it("tell what is under way, since when, and what waits", () => {
     const { clock, table, counters } = createCounting();
-    const actor = counters.ofActor("Cell", "Cell-1", "i1", ["slow"]);
+    const actor = counters.ofActor("Cell", "Cell-1", "i1", { slow: "sync" });
     const first = callOf("slow");
     actor.started(first, 0);
     actor.queued("slow");
     clock.advance(5000);
     const [busy] = table.actors();
-    assertEquals([busy?.key, busy?.method, busy?.inFlight, busy?.queued], ["Cell-1", "slow", 1, 1]);
+    assertEquals(
+      [busy?.key, busy?.method, busy?.sync, busy?.inFlight, busy?.queued],
+      ["Cell-1", "slow", true, 1, 1],
+    );
     assert(Math.abs(performance.timeOrigin + clock.now() - 5000 - busy!.busySince) < 0.01);
     actor.finished(first, false, 0);
     actor.unqueued("slow");
@@ -72,7 +75,7 @@ describe("the counters of an isolate", () => {
   it("keep what actors counted that are gone, and use their places again", () => {
     const { table, news, counters } = createCounting();
     for (let round = 0; round < 1000; round++) {
-      const actor = counters.ofActor("Cell", `Cell-${round}`, `i${round}`, ["f"]);
+      const actor = counters.ofActor("Cell", `Cell-${round}`, `i${round}`, { f: "async" });
       const call = callOf("f");
       actor.started(call, 0);
       if (round % 2) actor.finished(call, false, 0);
@@ -89,7 +92,7 @@ describe("the counters of an isolate", () => {
       0,
     ]);
     assertEquals(news.filter((said) => said.type === "actor" && said.memory).length, 1);
-    const fresh = counters.ofActor("Cell", "Cell-x", "ix", []);
+    const fresh = counters.ofActor("Cell", "Cell-x", "ix", {});
     assertEquals([...table.actors()].map(({ calls, inFlight }) => [calls, inFlight]), [[0, 0]]);
     fresh.end();
   });
@@ -114,7 +117,7 @@ describe("the counters of a host", () => {
     host.add({ home: "shared-1", counters: one.table, ended: ended.promise });
     host.add({ home: "shared-2", counters: other.table, ended: new Promise(() => {}) });
     for (const [index, { counters }] of [one, other].entries()) {
-      const actor = counters.ofActor("Cell", `Cell-${index}`, `i${index}`, ["f"]);
+      const actor = counters.ofActor("Cell", `Cell-${index}`, `i${index}`, { f: "async" });
       const calls = [callOf("f"), callOf("f")];
       for (const call of calls) actor.started(call, 1);
       actor.finished(calls[0]!, index === 0, 1);
@@ -136,8 +139,8 @@ describe("the counters of a host", () => {
     const { counters, table } = createCounting();
     const host = new HostCounters();
     host.add({ home: "shared-1", counters: table, ended: new Promise(() => {}) });
-    const cell = counters.ofActor("Cell", "Cell-1", "i1", ["f", "g"]);
-    counters.ofActor("Idle", "Idle-1", "i2", ["f"]);
+    const cell = counters.ofActor("Cell", "Cell-1", "i1", { f: "async", g: "async" });
+    counters.ofActor("Idle", "Idle-1", "i2", { f: "async" });
     const look = () =>
       host.changes().classes.map(({ className, methods }) => [className, methods?.map(({ name }) => name)]);
     assertEquals(look(), [["Cell", []], ["Idle", []]]);
