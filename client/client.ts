@@ -408,8 +408,8 @@ export class Client implements ClientApi {
   }
 
   /**
-   * Retires workers, by id or name: they finish the calls that run, for at most `timeout` milliseconds, and leave.
-   * Their actors are lost.
+   * Retires workers, by id or name: they finish the calls that run, hand over to others what only they keep of results
+   * and scattered data, both for at most `timeout` milliseconds, and leave. Their actors are lost.
    *
    * @returns The ids of the workers that are leaving.
    */

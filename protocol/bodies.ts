@@ -206,9 +206,14 @@ export const dataHolder = object({
 /** A host that keeps a result. */
 export type DataHolder = Shaped<typeof dataHolder>;
 
+/** Hosts that keep a result. */
+export const dataHolders = list(dataHolder);
+
 /** Where a task finds what it depends on. */
 export const dependenciesBody = list(object({
   key: text,
+  /** The attempt of which it came; 0 for an actor. */
+  run: uint,
   /** The value, where it is small. */
   value: optional(bytes),
   /** Keys of the actors and futures in it. */
@@ -310,6 +315,11 @@ export const REQUESTS = {
   retireWorkers: {
     asked: object({ workers: list(text), timeout: optional(uint) }),
     answered: object({ workers: list(text) }),
+  },
+  /** Of a host that leaves: answered when nothing more can be moved from it to others. */
+  leave: {
+    asked: object({}),
+    answered: object({}),
   },
   /** Ends all that was submitted, and starts all hosts anew; answered when they are back. */
   restart: {

@@ -150,12 +150,18 @@ export const MESSAGES = {
   computeFailed: [68, { key: "text", run: "uint", executed: "uint", error: "bytes", missing: "texts" }],
   /** Nobody wants the result any more. */
   cancelCompute: [69, { key: "text", run: "uint" }],
-  /** Keeps a scattered value. */
-  store: [70, { key: "text", value: "bytes", refs: "texts" }],
+  /** Keeps a scattered value. `run` numbers it as an attempt that gave it. */
+  store: [70, { key: "text", run: "uint", value: "bytes", refs: "texts" }],
   /** It is kept. */
-  stored: [71, { key: "text", size: "uint" }],
-  /** Nobody needs these results any more. */
-  forget: [72, { keys: "texts" }],
+  stored: [71, { key: "text", run: "uint" }],
+  /** Nobody needs what came of that attempt any more. */
+  forget: [72, { key: "text", run: "uint" }],
+  /** The host has fetched what came of that attempt from another, and keeps it. */
+  copied: [77, { key: "text", run: "uint" }],
+  /** Fetches a value from one of those hosts, and keeps it: a list of {@link DataHolder}. Answered by one of the others. */
+  copy: [78, { key: "text", run: "uint", holders: "bytes" }],
+  /** Nobody gave it. */
+  copyFailed: [79, { key: "text", run: "uint" }],
   /** What is created or run from now on is loaded anew, by isolates that have loaded nothing. */
   renewModules: [75, {}],
 

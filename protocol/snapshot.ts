@@ -63,10 +63,14 @@ export interface WorkerSnapshot {
   readonly paused: boolean;
   /** How many tasks it was given and has not finished. */
   readonly processing: number;
-  /** How many values it keeps: results of tasks, and scattered ones. */
+  /** How many values it keeps: large results of tasks, large scattered values, and copies of either. */
   readonly results: number;
   /** Their size in bytes. */
   readonly resultBytes: number;
+  /** How many of them are copies of what another worker keeps. */
+  readonly copies: number;
+  /** Their size in bytes. */
+  readonly copyBytes: number;
   /** Its actors. */
   readonly actors: readonly ActorSnapshot[];
   /** Versions of Troupe and of the runtime. */
@@ -89,8 +93,10 @@ export interface TaskSnapshot {
   readonly name: string;
   /** Where it stands. */
   readonly state: TaskStatus;
-  /** Id of the worker that computes or keeps it. */
+  /** Id of the worker that computes it, or keeps it for its own sake; `undefined` where the scheduler alone has it. */
   readonly worker: string | undefined;
+  /** Ids of all workers that keep it, copies too. */
+  readonly holders: readonly string[];
   /** While it waits for a worker: what was wanted and what is offered, where it is more than a free slot. */
   readonly reason: string | undefined;
   /** Bytes of the value; 0 while that is not known. */

@@ -15,8 +15,9 @@ import { admit, withdrawNext } from "./admission.ts";
 import { begin } from "./dependencies.ts";
 import { stop } from "./endings.ts";
 import type { EventOf } from "./events.ts";
-import { holderOf } from "./holding.ts";
+import { holderOf, newHolderOf } from "./holding.ts";
 import { expectKey, forgetExpectations } from "./expected.ts";
+import { beginLeaving } from "./leaving.ts";
 import { addLookup, answerPresent, forgetAsker } from "./lookups.ts";
 import { isWanted } from "./placement.ts";
 import { addEdge, clientHolder, type Holder, removeEdge, removeEdgesTo, targetsOf } from "./references.ts";
@@ -92,7 +93,7 @@ export function onGraceOver(turn: Turn, id: string): void {
 export function onSubmitted(turn: Turn, event: EventOf<"submitted">): void {
   const wrong = findMistake(event);
   if (wrong === undefined) {
-    const by = holderOf(turn.state, event.client, event.holder, event.key);
+    const by = newHolderOf(turn.state, event.client, event.holder, event.key);
     if (by) return admit(turn, { ...event, by });
     const reason = `${event.holder}, which submitted it, has ended`;
     return tellClient(turn, event.client, event.key, statusOf("cancelled", { reason }));
@@ -110,7 +111,7 @@ export function onHeld(turn: Turn, { client: id, keys, holder }: EventOf<"held">
   for (const key of keys) {
     const record = turn.state.keys.get(key);
     if (!record || record.state === "stopping") continue;
-    const by = holderOf(turn.state, id, holder, key);
+    const by = newHolderOf(turn.state, id, holder, key);
     if (!by) continue;
     addEdge(references, by, key, id);
     passScattered(turn, id, by, key);
@@ -123,9 +124,9 @@ export function onHeld(turn: Turn, { client: id, keys, holder }: EventOf<"held">
 
 /** A client no longer holds keys. */
 export function onReleased(turn: Turn, { client: id, keys, holder }: EventOf<"released">): void {
+  const by = holderOf(turn.state, id, holder);
+  if (!by) return;
   for (const key of keys) {
-    const by = holderOf(turn.state, id, holder, key);
-    if (!by) continue;
     releaseKey(turn, by, key);
     if (by === clientHolder(id)) turn.state.clients.get(id)?.missed.delete(key);
   }
@@ -202,7 +203,7 @@ export function onRetired(turn: Turn, event: EventOf<"retired">): void {
   const ids = chosen.map(({ id }) => id);
   retirements.add({ asker, workers: ids, pending: new Set(ids) });
   for (const worker of chosen) {
-    worker.draining = true;
+    beginLeaving(turn, worker);
     refreshWorker(turn, worker);
     turn.instructions.push({ type: "sendDrain", worker: worker.id, timeout });
     turn.instructions.push({ type: "setTimer", timer: `drain ${worker.id}`, delay: timeout + DRAIN_GRACE });

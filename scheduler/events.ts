@@ -133,7 +133,13 @@ export interface EventTable {
     readonly missing: readonly string[];
   };
   /** A host keeps a value that it was told to. */
-  stored: { readonly worker: string; readonly host: string; readonly key: string; readonly size: number };
+  stored: { readonly worker: string; readonly host: string; readonly key: string; readonly run: number };
+  /** A host keeps a value that it has fetched from another. */
+  copied: { readonly worker: string; readonly host: string; readonly key: string; readonly run: number };
+  /** A host could not fetch a value that it was to keep. */
+  copyFailed: { readonly worker: string; readonly host: string; readonly key: string; readonly run: number };
+  /** A host that leaves has nothing more to do: it is answered when it may go. */
+  leaveAsked: { readonly asker: Asker };
 
   /** A timer that was set has run out. */
   timerFired: { readonly timer: TimerName };

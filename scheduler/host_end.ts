@@ -9,10 +9,11 @@ import { removeClient } from "./client_events.ts";
 import { lose } from "./endings.ts";
 import { forgetExpectations } from "./expected.ts";
 import { keepFigures } from "./figures.ts";
+import { endMoves } from "./leaving.ts";
 import { forgetAsker } from "./lookups.ts";
 import type { HostRecord, WorkerRecord } from "./state.ts";
 import { interrupt, loseResults } from "./task_endings.ts";
-import { refreshWorker } from "./task_moves.ts";
+import { dropAt, refreshWorker } from "./task_moves.ts";
 import type { Turn } from "./turn.ts";
 
 /** A host has ended, or has to count as ended, whatever it does: its actors are lost for `reason`, and its results. */
@@ -38,15 +39,14 @@ export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reas
   noteWorker(turn, worker.id, `host ${incarnation}`, reason);
 }
 
-/** What the host kept is lost, and what it ran may run elsewhere. */
+/** What only this host kept is lost, and what it ran may run elsewhere. */
 function endTasks(turn: Turn, worker: WorkerRecord, reason: string): void {
-  const lost = [...worker.results];
+  const kept = [...worker.results];
   const interrupted = [...worker.processing, ...worker.storing];
-  worker.results.clear();
-  worker.resultBytes = 0;
-  for (const task of lost) task.worker = task.host = undefined;
-  loseResults(turn, lost, worker, reason);
+  for (const task of kept) dropAt(worker, task);
+  loseResults(turn, kept.filter(({ holders }) => holders.length === 0), worker, reason);
   for (const task of interrupted) if (task.worker === worker) interrupt(turn, task, worker, reason);
+  endMoves(turn, worker);
 }
 
 /** There are others than before, or they fit for something else. */

@@ -100,7 +100,9 @@ export class HostLink implements ConnectionReceiver, ObservedHost {
         return this.#owner.dispatch({ type: "computeFailed", worker, host, key, run, executed, error, missing });
       }
       case "stored":
-        return this.#owner.dispatch({ type: "stored", worker, host, key: message.key, size: message.size });
+      case "copied":
+      case "copyFailed":
+        return this.#owner.dispatch({ type: message.op, worker, host, key: message.key, run: message.run });
       case "report": {
         const body = decodeBody(hostReport, message.body, "report");
         return this.#owner.dispatch({ type: "report", worker, incarnation: host, body });
@@ -186,13 +188,18 @@ export class HostLink implements ConnectionReceiver, ObservedHost {
   }
 
   /** Tells the host to keep a value. */
-  sendStore({ key, value, refs }: Extract<Instruction, { type: "sendStore" }>): void {
-    this.#connection.send({ op: "store", key, value, refs });
+  sendStore({ key, run, value, refs }: Extract<Instruction, { type: "sendStore" }>): void {
+    this.#connection.send({ op: "store", key, run, value, refs });
   }
 
-  /** Tells the host that nobody needs values any more. */
-  sendForget({ keys }: Extract<Instruction, { type: "sendForget" }>): void {
-    this.#connection.send({ op: "forget", keys });
+  /** Tells the host to fetch a value and to keep it too. */
+  sendCopy({ key, run, holders }: Extract<Instruction, { type: "sendCopy" }>): void {
+    this.#connection.send({ op: "copy", key, run, holders: encodeBody([...holders]) });
+  }
+
+  /** Tells the host that nobody needs a value any more. */
+  sendForget({ key, run }: Extract<Instruction, { type: "sendForget" }>): void {
+    this.#connection.send({ op: "forget", key, run });
   }
 
   /** Tells the host to load modules anew. */

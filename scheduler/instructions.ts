@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Answered, DependenciesBody, RequestName, StatusBody } from "../protocol/mod.ts";
+import type { Answered, DataHolder, DependenciesBody, RequestName, StatusBody } from "../protocol/mod.ts";
 import type { Asker } from "./state.ts";
 
 /** Names a timer; setting it again replaces it. */
@@ -39,7 +39,7 @@ export type Answer =
     }
     | { readonly name: "locate"; readonly body: Answered<"locate"> }
     | { readonly name: "retireWorkers"; readonly body: Answered<"retireWorkers"> }
-    | { readonly name: "restart" | "reloadModules"; readonly body: Record<never, never> }
+    | { readonly name: "restart" | "reloadModules" | "leave"; readonly body: Record<never, never> }
     | { readonly name: RequestName; readonly error: Error }
   );
 
@@ -85,11 +85,20 @@ export type Instruction =
     readonly type: "sendStore";
     readonly worker: string;
     readonly key: string;
+    readonly run: number;
     readonly value: Uint8Array;
     readonly refs: readonly string[];
   }
-  /** Tells a host that nobody needs values any more. */
-  | { readonly type: "sendForget"; readonly worker: string; readonly keys: readonly string[] }
+  /** Tells a host to fetch a value from one of those that keep it, and to keep it too. */
+  | {
+    readonly type: "sendCopy";
+    readonly worker: string;
+    readonly key: string;
+    readonly run: number;
+    readonly holders: readonly DataHolder[];
+  }
+  /** Tells a host that nobody needs what came of an attempt any more. */
+  | { readonly type: "sendForget"; readonly worker: string; readonly key: string; readonly run: number }
   /** Tells a nanny to leave within `timeout` milliseconds. */
   | { readonly type: "sendDrain"; readonly worker: string; readonly timeout: number }
   /** Tells a nanny to end the host of this incarnation at once, and to start another. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SMALL_RESULT } from "../protocol/mod.ts";
 import { findDoomed } from "./liveness.ts";
 import { slotsOf, takesTasks } from "./open_workers.ts";
 import { heldByClient, heldByKey, holds, isHeld } from "./references.ts";
@@ -95,15 +96,22 @@ function* checkTasks(state: SchedulerState): Generator<string> {
 }
 
 function* checkTask(state: SchedulerState, task: TaskRecord): Generator<string> {
-  const { key, kind, worker, host, dependents } = task;
-  const isSmall = task.value !== undefined && worker === undefined;
-  if (task.state === "processing" && !worker) yield `${key} runs nowhere`;
-  if (task.state === "memory" && !worker && !isSmall) yield `${key} is kept nowhere`;
-  if (task.state !== "processing" && task.state !== "memory" && worker) yield `${key} is ${task.state} on a worker`;
+  const { key, kind, worker, holders, dependents } = task;
+  if ((task.state === "processing") !== (worker !== undefined)) yield `${key} is ${task.state} on ${worker?.id}`;
+  const isSmall = task.value !== undefined && task.size <= SMALL_RESULT;
+  if (task.state === "memory" && isSmall !== (holders.length === 0)) {
+    yield `${key} is kept by ${holders.length} workers`;
+  }
+  if (task.state !== "memory" && holders.length > 0) yield `${key} is ${task.state} and kept`;
+  if (new Set(holders).size !== holders.length) yield `${key} is kept twice by one worker`;
+  for (const [index, holder] of holders.entries()) {
+    if (state.workers.get(holder.id) !== holder || holder.host === undefined) yield `${key} is in a lost host`;
+    if (!holder.results.has(task)) yield `${key} is not where its worker has it`;
+    if (index > 0 !== holder.copies.has(task)) yield `${key} is the copy number ${index} of ${holder.id}`;
+  }
   if (worker) {
-    if (state.workers.get(worker.id) !== worker || worker.host?.incarnation !== host) yield `${key} is in a lost host`;
-    const place = task.state === "memory" ? worker.results : kind === "task" ? worker.processing : worker.storing;
-    if (!place.has(task)) yield `${key} is not where its worker has it`;
+    if (state.workers.get(worker.id) !== worker || worker.host === undefined) yield `${key} runs in a lost host`;
+    if (!(kind === "task" ? worker.processing : worker.storing).has(task)) yield `${key} is not where it runs`;
   }
   if (task.state === "waiting" && kind !== "task" && !state.unstored.has(task)) yield `${key} is not to be stored`;
   if ((task.state === "erred") !== (task.failure !== undefined)) yield `${key} is ${task.state} with a failure`;
@@ -205,26 +213,45 @@ function* checkWorkers(state: SchedulerState): Generator<string> {
       if (held > (worker.resources.get(name) ?? 0) + 1e-6) yield `${worker.id} holds more of ${name} than it has`;
     }
   }
+  for (const worker of state.leaving) {
+    if (state.workers.get(worker.id) !== worker) yield `${worker.id} leaves and is gone`;
+  }
   const names = [...state.workers.values()].map(({ name }) => name);
   if (new Set(names).size !== names.length) yield "two workers have one name";
 }
 
 function* checkTaskPlaces(state: SchedulerState, worker: WorkerRecord): Generator<string> {
-  const { id, processing, storing, results, level } = worker;
+  const { id, processing, storing, results, copies, level } = worker;
   if (processing.size > slotsOf(worker)) yield `${id} has ${processing.size} tasks for ${slotsOf(worker)} slots`;
   if (worker.host === undefined && processing.size + storing.size + results.size > 0) {
     yield `${id} has tasks and no host`;
   }
-  let bytes = 0;
-  for (const task of results) bytes += task.size;
-  if (bytes !== worker.resultBytes) yield `${id} keeps ${bytes} bytes, not ${worker.resultBytes}`;
-  for (const task of [...processing, ...storing, ...results]) {
+  if (sizeOf(results) !== worker.resultBytes) yield `${id} keeps ${sizeOf(results)} bytes, not ${worker.resultBytes}`;
+  if (sizeOf(copies) !== worker.copyBytes) yield `${id} has ${sizeOf(copies)} bytes of copies, not ${worker.copyBytes}`;
+  for (const task of copies) if (!results.has(task)) yield `${id} has a copy of ${task.key} that it does not keep`;
+  for (const task of [...processing, ...storing]) {
     if (task.worker !== worker || state.keys.get(task.key) !== task) yield `${id} has ${task.key}, which is elsewhere`;
+  }
+  for (const task of results) {
+    const isThere = task.holders.includes(worker) && state.keys.get(task.key) === task;
+    if (!isThere) yield `${id} keeps ${task.key}, which is elsewhere`;
+  }
+  if (worker.moves && !worker.draining) yield `${id} moves values and stays`;
+  if (state.leaving.has(worker) !== (worker.moves !== undefined)) yield `${id} leaves by one account only`;
+  for (const [task, { target }] of worker.moves?.under ?? []) {
+    if (!results.has(task)) yield `${id} moves ${task.key}, which it does not keep`;
+    if (state.workers.get(target.id) !== target) yield `${id} moves ${task.key} to ${target.id}, which is gone`;
   }
   const isOpen = takesTasks(worker) && processing.size < slotsOf(worker);
   if (isOpen !== level >= 0) yield `${id} is open at level ${level}`;
   if (level >= 0 && !state.open.levels[level]?.has(worker)) yield `${id} is not where its level is`;
   if (takesTasks(worker) !== state.open.takers.has(worker)) yield `${id} takes tasks by one account only`;
+}
+
+function sizeOf(tasks: ReadonlySet<TaskRecord>): number {
+  let bytes = 0;
+  for (const { size } of tasks) bytes += size;
+  return bytes;
 }
 
 function* checkReferences(state: SchedulerState): Generator<string> {

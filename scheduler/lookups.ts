@@ -36,7 +36,7 @@ export function answerLookups(turn: Turn, record: KeyRecord, error?: Error): voi
 /** Answers one who asked for a key that is there. */
 export function answerPresent(turn: Turn, record: KeyRecord, { asker, name }: Lookup): void {
   if (name === "getActor") return answerLookup(turn, asker, (record as ActorRecord).reference!);
-  const body = record.kind === "actor" ? describeHandle(record) : describeValue(record);
+  const body = record.kind === "actor" ? describeHandle(record) : describeValue(turn, record);
   turn.instructions.push({ type: "answer", asker, name, body });
 }
 
@@ -66,9 +66,10 @@ function describeHandle(actor: ActorRecord): Answered<"locate"> {
   return { value, refs: [actor.key], size: value.length, holders: [] };
 }
 
-function describeValue(task: TaskRecord): Answered<"locate"> {
+function describeValue({ state }: Turn, task: TaskRecord): Answered<"locate"> {
   const { value, valueRefs, size } = task;
-  return { value: size <= SMALL_RESULT ? value : undefined, refs: [...valueRefs], size, holders: dataHolders(task) };
+  const isSmall = size <= SMALL_RESULT;
+  return { value: isSmall ? value : undefined, refs: [...valueRefs], size, holders: dataHolders(state, task) };
 }
 
 function nameOf({ role, id }: Pick<Asker, "role" | "id">): string {

@@ -62,6 +62,8 @@ export function takeRequest(
         const { workers, timeout = DRAIN_TIMEOUT } = read(name, body);
         return owner.dispatch({ type: "retired", asker: from, workers, timeout });
       }
+      case "leave":
+        return owner.dispatch({ type: "leaveAsked", asker: from });
       case "restart":
         return owner.dispatch({ type: "restarted", asker: from, timeout: read(name, body).timeout ?? RESTART_TIMEOUT });
       case "reloadModules":

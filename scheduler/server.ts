@@ -329,6 +329,8 @@ export class SchedulerServer implements LinkOwner {
         return this.#hosts.get(instruction.worker)?.sendCancelCompute(instruction);
       case "sendStore":
         return this.#hosts.get(instruction.worker)?.sendStore(instruction);
+      case "sendCopy":
+        return this.#hosts.get(instruction.worker)?.sendCopy(instruction);
       case "sendForget":
         return this.#hosts.get(instruction.worker)?.sendForget(instruction);
       case "sendDrain":

@@ -64,7 +64,8 @@ export function snapshotTask(state: SchedulerState, key: string): TaskSnapshot |
     kind: task.kind,
     name: task.target?.name ?? "",
     state: task.state as TaskSnapshot["state"],
-    worker: task.worker?.id,
+    worker: (task.worker ?? task.holders[0])?.id,
+    holders: task.holders.map(({ id }) => id),
     reason: state.queues.get(task.wishText)?.refusal?.reason,
     size: task.size,
     clients: clientsOf(state, key),
@@ -127,6 +128,8 @@ function snapshotWorker(state: SchedulerState, worker: WorkerRecord, at: number)
     processing: worker.processing.size,
     results: worker.results.size,
     resultBytes: worker.resultBytes,
+    copies: worker.copies.size,
+    copyBytes: worker.copyBytes,
     versions: versionsOf(worker.versions),
   };
 }

@@ -77,6 +77,10 @@ export interface WorkerRecord {
   readonly results: Set<TaskRecord>;
   /** Bytes of the values that it keeps. */
   resultBytes: number;
+  /** Those among them that are copies of what another worker keeps, oldest first. */
+  readonly copies: Set<TaskRecord>;
+  /** Bytes of the copies. */
+  copyBytes: number;
   /** Ids of the client sessions of its isolates. */
   readonly sessions: Set<string>;
   /** Whether its memory is so full that it gets no new tasks. */
@@ -87,6 +91,8 @@ export interface WorkerRecord {
   host: HostRecord | undefined;
   /** Whether it is leaving: then nothing is placed here. */
   draining: boolean;
+  /** What it keeps is brought to others; while it is leaving. */
+  moves: Moves | undefined;
   /** Resident memory of the host in bytes. */
   memory: number;
   /** Lag of the host's main loop in milliseconds. */
@@ -95,6 +101,16 @@ export interface WorkerRecord {
   heartbeatAt: number;
   /** When it was last chosen, as a count of placements; 0 for never. */
   chosen: number;
+}
+
+/** What a worker that leaves keeps, on its way to others. */
+export interface Moves {
+  /** What may have to be moved and was not looked at yet, the last first. */
+  readonly waiting: { readonly task: TaskRecord; readonly tries: number }[];
+  /** What another worker was told to fetch. */
+  readonly under: Map<TaskRecord, { readonly target: WorkerRecord; readonly tries: number }>;
+  /** The question of its host whether it may go. */
+  asker: Asker | undefined;
 }
 
 /** A client session. It outlives a broken connection by a while. */
@@ -227,6 +243,8 @@ export interface SchedulerState {
   readonly waiting: ActorRecord[];
   /** Tasks that wait for a worker, by what they want of it. */
   readonly queues: Map<string, TaskQueue>;
+  /** Workers that leave, and keep values. */
+  readonly leaving: Set<WorkerRecord>;
   /** Values that wait for a worker that stores them. */
   readonly unstored: Set<TaskRecord>;
   /** Workers that take tasks. */
@@ -277,6 +295,7 @@ export function createState(options: StateOptions): SchedulerState {
     actors: new Map(),
     waiting: [],
     queues: new Map(),
+    leaving: new Set(),
     unstored: new Set(),
     open: createOpenWorkers(),
     counts: { blocked: 0, waiting: 0, processing: 0, memory: 0, released: 0, erred: 0, gone: 0 },

@@ -14,7 +14,7 @@ import { type ClientRecord, NO_WISHES, type SchedulerState, wishesOf, wishTextOf
 import { failTask } from "./task_endings.ts";
 import { keepValue } from "./task_events.ts";
 import { dataHolders, moveTask } from "./task_moves.ts";
-import type { TaskRecord } from "./task_record.ts";
+import { NOWHERE, type TaskRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellClient, type Turn } from "./turn.ts";
 
 /** Makes a task of a submission, whose key is free. */
@@ -108,7 +108,7 @@ export function breakPromises(turn: Turn, client: ClientRecord): void {
 export function presentStatus(state: SchedulerState, task: TaskRecord): StatusBody | undefined {
   switch (task.state) {
     case "memory":
-      return finishedStatus(task);
+      return finishedStatus(state, task);
     case "processing":
       return statusOf("processing");
     case "erred":
@@ -123,13 +123,13 @@ export function presentStatus(state: SchedulerState, task: TaskRecord): StatusBo
 }
 
 /** What is said of a value that is there. */
-export function finishedStatus(task: TaskRecord): StatusBody {
+export function finishedStatus(state: SchedulerState, task: TaskRecord): StatusBody {
   const { value, valueRefs, size } = task;
   return statusOf("finished", {
     value: size <= SMALL_RESULT ? value : undefined,
     refs: [...valueRefs],
     size,
-    holders: dataHolders(task),
+    holders: dataHolders(state, task),
   });
 }
 
@@ -171,7 +171,7 @@ function addRecord(
     waiters: new Set(),
     dependents: new Set(),
     worker: undefined,
-    host: undefined,
+    holders: NOWHERE,
     run: 0,
     value: undefined,
     valueRefs: [],

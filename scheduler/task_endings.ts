@@ -10,7 +10,6 @@ import {
   decodeError,
   DependencyLostError,
   encodeError,
-  SMALL_RESULT,
   type StatusBody,
 } from "../protocol/mod.ts";
 import { begin, dropRecipe, unlink, unsettleWaiters } from "./dependencies.ts";
@@ -105,18 +104,17 @@ export function cancelTask(turn: Turn, task: TaskRecord, reason: string | undefi
 }
 
 /**
- * Values are gone with the host that kept them, or must be had again: those that may run again do, as far as they are
+ * Values are gone with the last host that kept them, or must be had again: those that may run again do, as far as they are
  * needed; the others are lost for good.
  */
 export function loseResults(turn: Turn, tasks: readonly TaskRecord[], worker: WorkerRecord, reason: string): void {
-  const lost = tasks.filter((task) => task.value === undefined || task.size > SMALL_RESULT);
   // All before any: one may be among what another needs.
-  for (const task of lost) {
+  for (const task of tasks) {
     dropHeld(turn, task.key);
     unsettleWaiters(turn, task);
     moveTask(turn, task, "released", reason);
   }
-  for (const task of lost) {
+  for (const task of tasks) {
     if (canRunAgain(task)) continue;
     const error = new DependencyLostError(
       `Lost ${task.key} with worker ${worker.name} (${reason}): ${whyNot(task)}`,
@@ -124,7 +122,7 @@ export function loseResults(turn: Turn, tasks: readonly TaskRecord[], worker: Wo
     );
     failTask(turn, task, statusOf("lost", { reason, worker: worker.name, error: encodeError(error) }));
   }
-  for (const task of lost) if (task.state === "released") begin(turn, task, `lost on ${worker.name}`);
+  for (const task of tasks) if (task.state === "released") begin(turn, task, `lost on ${worker.name}`);
 }
 
 /** The host that ran a task, or was about to store a value, is gone. */
@@ -179,7 +177,7 @@ function haltWork(turn: Turn, task: TaskRecord): void {
   if (task.state === "processing" && worker) {
     if (task.kind === "task") turn.instructions.push({ type: "sendCancelCompute", worker: worker.id, key, run });
     // The host may have stored it, or have finished an attempt of which nobody wanted to hear any more.
-    sendForget(turn, worker.id, key);
+    sendForget(turn, worker.id, task);
     vacateTask(turn, task);
   }
   clearTimers(turn, task);

@@ -9,6 +9,7 @@ import { DependencyLostError, SMALL_RESULT } from "../protocol/mod.ts";
 import { begin, dropRecipe, settleWaiters, unlink } from "./dependencies.ts";
 import type { EventOf } from "./events.ts";
 import { holdAll } from "./holding.ts";
+import { alsoMove } from "./leaving.ts";
 import { answerLookups } from "./lookups.ts";
 import { finishedStatus } from "./task_admission.ts";
 import { clearTimers, dropHeld, failTask, loseResults } from "./task_endings.ts";
@@ -24,18 +25,20 @@ const TRIES = 9;
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 5_000;
 
-/** A host ran a task, and keeps the result. */
+/** A host ran a task, and keeps the result where it is large. */
 export function onComputed(turn: Turn, event: EventOf<"computed">): void {
   const { key, size, value, refs } = event;
   const task = findTask(turn, event, "task");
   if (!task || task.run !== event.run) return refuse(turn, event);
   const worker = task.worker!;
   vacateTask(turn, task);
-  keepAt(worker, task, size);
-  task.value = size <= SMALL_RESULT ? value : undefined;
+  task.size = size;
+  if (size > SMALL_RESULT) keepAt(worker, task);
+  else task.value = value;
   task.valueRefs = refs;
   holdAll(turn.state, key, refs, true);
   keepValue(turn, task, worker.name);
+  alsoMove(worker, task);
 }
 
 /** A task failed, or could not start. */
@@ -44,7 +47,7 @@ export function onComputeFailed(turn: Turn, event: EventOf<"computeFailed">): vo
   const task = findTask(turn, event, "task");
   if (!task || task.run !== run) return;
   vacateTask(turn, task);
-  sendForget(turn, event.worker, key);
+  sendForget(turn, event.worker, event);
   dropHeld(turn, key);
   if (missing.length > 0) return tryAgain(turn, task, missing);
   if (task.retries > 0) {
@@ -57,13 +60,14 @@ export function onComputeFailed(turn: Turn, event: EventOf<"computeFailed">): vo
 /** A host keeps a value that it was told to. */
 export function onStored(turn: Turn, event: EventOf<"stored">): void {
   const data = findTask(turn, event, "data") ?? findTask(turn, event, "external");
-  if (!data) return refuse(turn, event);
+  if (!data || data.run !== event.run) return refuse(turn, event);
   const worker = data.worker!;
   vacateTask(turn, data);
-  keepAt(worker, data, event.size);
+  keepAt(worker, data);
   // The result of a call can be put on another worker where this one is lost; what was scattered is there only.
   if (data.kind === "data") data.value = undefined;
   keepValue(turn, data, worker.name);
+  alsoMove(worker, data);
 }
 
 /** A task may be tried again whose dependencies could not be fetched. */
@@ -83,7 +87,7 @@ export function keepValue(turn: Turn, task: TaskRecord, where: string): void {
     unlink(turn, task);
   }
   if (!task.pure) dropRecipe(turn, task);
-  tellHolders(turn, task, finishedStatus(task));
+  tellHolders(turn, task, finishedStatus(turn.state, task));
   if (task.lookups.length > 0) answerLookups(turn, task);
   settleWaiters(turn, task);
   if (task.waiters.size === 0) turn.suspects.add(task);
@@ -107,7 +111,7 @@ function tryAgain(turn: Turn, task: TaskRecord, missing: readonly string[]): voi
   turn.instructions.push({ type: "setTimer", timer: `again ${task.key}`, delay });
   if (task.misses < TRIES_BEFORE_RERUN) return;
   for (const dependency of unreachable) {
-    const { worker } = dependency;
+    const [worker] = dependency.holders;
     if (dependency.recipe === undefined || !worker) continue;
     forgetAt(turn, dependency);
     loseResults(turn, [dependency], worker, "unreachable");
@@ -122,15 +126,14 @@ function findTask(
 ): TaskRecord | undefined {
   const task = turn.state.keys.get(key);
   if (task?.kind !== kind || task.state !== "processing") return undefined;
-  return task.worker?.id === worker && task.host === host ? task : undefined;
+  return task.worker?.id === worker && task.worker.host?.incarnation === host ? task : undefined;
 }
 
-/** A host keeps what nobody wants any more, unless it is about to make it anew. */
-function refuse(
-  turn: Turn,
-  { worker, host, key }: { readonly worker: string; readonly host: string; readonly key: string },
-): void {
-  const task = turn.state.keys.get(key);
-  if (task && task.kind !== "actor" && task.worker?.id === worker && task.host === host) return;
-  if (turn.state.workers.get(worker)?.host?.incarnation === host) sendForget(turn, worker, key);
+/** A host keeps what nobody wants any more, or not from it. */
+export function refuse(turn: Turn, event: EventOf<"computed" | "stored" | "copied">): void {
+  const worker = turn.state.workers.get(event.worker);
+  if (worker?.host?.incarnation !== event.host) return;
+  const task = turn.state.keys.get(event.key);
+  const isIts = task && task.kind !== "actor" && task.run === event.run && worker.results.has(task);
+  if (!isIts) sendForget(turn, event.worker, event);
 }

@@ -9,7 +9,7 @@ import { freeResources, holdResources, InvalidTransitionError } from "./assignme
 import { updateOpen } from "./open_workers.ts";
 import type { SchedulerState, WorkerRecord } from "./state.ts";
 import { createTaskQueue, pushTask, removeTask } from "./task_queue.ts";
-import type { TaskRecord } from "./task_record.ts";
+import { NOWHERE, type TaskRecord } from "./task_record.ts";
 import { TASK_TRANSITIONS, type TaskState } from "./task_states.ts";
 import { statusOf, tellHolders, type Turn } from "./turn.ts";
 
@@ -35,7 +35,6 @@ export function moveTask(turn: Turn, task: TaskRecord, to: TaskState, cause = ""
 /** Gives a waiting value to a worker, whose host is told by the caller. */
 export function occupy(turn: Turn, task: TaskRecord, worker: WorkerRecord): void {
   task.worker = worker;
-  task.host = worker.host!.incarnation;
   // Never used again, not even for another task of this key.
   task.run = ++turn.state.count;
   if (task.kind === "task") {
@@ -52,7 +51,7 @@ export function occupy(turn: Turn, task: TaskRecord, worker: WorkerRecord): void
 /** Takes a value off the worker that was to run or store it, which others may use from now on. */
 export function vacateTask(turn: Turn, task: TaskRecord): void {
   const { worker } = task;
-  task.worker = task.host = undefined;
+  task.worker = undefined;
   if (!worker) return;
   if (worker.processing.delete(task)) {
     freeResources(turn, worker, task.wishes.resources);
@@ -69,35 +68,73 @@ export function refreshWorker(turn: Turn, worker: WorkerRecord): void {
   turn.tasksReady = true;
 }
 
-/** Notes that a worker keeps a value. */
-export function keepAt(worker: WorkerRecord, task: TaskRecord, size: number): void {
-  task.worker = worker;
-  task.host = worker.host!.incarnation;
-  task.size = size;
+/** Notes that a worker keeps a value: as a copy, where another does already. */
+export function keepAt(worker: WorkerRecord, task: TaskRecord): void {
+  task.holders = [...task.holders, worker];
   worker.results.add(task);
-  worker.resultBytes += size;
+  worker.resultBytes += task.size;
+  if (task.holders.length > 1) countCopy(worker, task);
 }
 
-/** Notes that a worker no longer keeps a value, and tells its host. */
-export function forgetAt(turn: Turn, task: TaskRecord): void {
-  const { worker, key } = task;
-  task.worker = task.host = undefined;
-  if (!worker?.results.delete(task)) return;
+/** Notes that a worker does not keep a value any more. Where it kept the value itself, a copy takes its place. */
+export function dropAt(worker: WorkerRecord, task: TaskRecord): void {
+  if (!worker.results.delete(task)) return;
   worker.resultBytes -= task.size;
-  sendForget(turn, worker.id, key);
+  discountCopy(worker, task);
+  const holders = task.holders.filter((holder) => holder !== worker);
+  task.holders = holders.length === 0 ? NOWHERE : holders;
+  if (holders.length > 0) discountCopy(holders[0]!, task);
 }
 
-/** Tells a host that a value is not needed, at the end of this turn. */
-export function sendForget(turn: Turn, worker: string, key: string): void {
-  const keys = turn.forgotten.get(worker);
-  if (keys) keys.push(key);
-  else turn.forgotten.set(worker, [key]);
+/** A copy becomes what is kept, and what was kept a copy. */
+export function preferHolder(worker: WorkerRecord, task: TaskRecord): void {
+  const [first] = task.holders;
+  if (first === worker) return;
+  task.holders = [worker, ...task.holders.filter((holder) => holder !== worker)];
+  discountCopy(worker, task);
+  countCopy(first!, task);
 }
 
-/** Who keeps a value. */
-export function dataHolders({ state, worker, host }: TaskRecord): DataHolder[] {
-  if (state !== "memory" || !worker) return [];
-  return [{ worker: worker.id, host: host!, home: "inline", address: worker.host?.address ?? "" }];
+/** Notes that no worker keeps a value any more, and tells their hosts. */
+export function forgetAt(turn: Turn, task: TaskRecord): void {
+  for (const worker of task.holders) {
+    dropAt(worker, task);
+    sendForget(turn, worker.id, task);
+  }
+}
+
+function countCopy(worker: WorkerRecord, task: TaskRecord): void {
+  worker.copies.add(task);
+  worker.copyBytes += task.size;
+}
+
+function discountCopy(worker: WorkerRecord, task: TaskRecord): void {
+  if (worker.copies.delete(task)) worker.copyBytes -= task.size;
+}
+
+/** Tells a host that what came of an attempt is not needed, at the end of this turn. */
+export function sendForget(
+  turn: Turn,
+  worker: string,
+  { key, run }: { readonly key: string; readonly run: number },
+): void {
+  turn.forgotten.push({ type: "sendForget", worker, key, run });
+}
+
+/** How many hosts are named to one who needs a value. */
+const NAMED = 8;
+
+/** Who keeps a value, some of them, in another order each time: so those who ask share out the load. */
+export function dataHolders(state: SchedulerState, task: TaskRecord): DataHolder[] {
+  const { holders } = task;
+  if (holders.length === 1) return [describeHolder(holders[0]!)];
+  const first = holders.length > 1 ? ++state.count % holders.length : 0;
+  const ordered = [...holders.slice(first), ...holders.slice(0, first)];
+  return ordered.slice(0, NAMED).map(describeHolder);
+}
+
+function describeHolder({ id, host }: WorkerRecord): DataHolder {
+  return { worker: id, host: host!.incarnation, home: "inline", address: host!.address };
 }
 
 function enqueue(turn: Turn, task: TaskRecord): void {

@@ -34,9 +34,9 @@ export function bytesThere({ dependencies }: KeyRecord): ((worker: WorkerRecord)
   if (dependencies.length === 0) return undefined;
   const bytes = new Map<WorkerRecord, number>();
   for (const dependency of dependencies) {
-    // Small values travel with the task.
-    if (dependency.kind === "actor" || !dependency.worker || dependency.size <= SMALL_RESULT) continue;
-    bytes.set(dependency.worker, (bytes.get(dependency.worker) ?? 0) + dependency.size);
+    // Small values are on no worker, and travel with the task.
+    if (dependency.kind === "actor") continue;
+    for (const worker of dependency.holders) bytes.set(worker, (bytes.get(worker) ?? 0) + dependency.size);
   }
   return bytes.size === 0 ? undefined : (worker) => bytes.get(worker) ?? 0;
 }
@@ -57,10 +57,13 @@ function chooseWorker(state: SchedulerState, queue: TaskQueue, task: TaskRecord)
     let best = leastOccupied(state.open);
     if (!best || !there) return best;
     // Another worker than the least occupied is better only where something is.
-    for (const { worker } of task.dependencies as { worker: WorkerRecord | string | undefined }[]) {
-      if (typeof worker !== "object" || !isOpen(worker)) continue;
-      const more = there(worker) - there(best);
-      if (more > 0 || (more === 0 && occupation(worker) < occupation(best))) best = worker;
+    for (const dependency of task.dependencies) {
+      if (dependency.kind === "actor") continue;
+      for (const worker of dependency.holders) {
+        if (!isOpen(worker)) continue;
+        const more = there(worker) - there(best);
+        if (more > 0 || (more === 0 && occupation(worker) < occupation(best))) best = worker;
+      }
     }
     return best;
   }
@@ -102,17 +105,20 @@ function startTask(turn: Turn, task: TaskRecord, worker: WorkerRecord): void {
     key,
     run,
     ...recipe!,
-    dependencies: dependencies.length === 0 ? NO_DEPENDENCIES : dependencies.map(describeDependency),
+    dependencies: dependencies.length === 0
+      ? NO_DEPENDENCIES
+      : dependencies.map((dependency) => describeDependency(turn.state, dependency)),
   });
 }
 
 const NO_DEPENDENCIES: DependenciesBody = [];
 
-function describeDependency(record: KeyRecord): DependenciesBody[number] {
+function describeDependency(state: SchedulerState, record: KeyRecord): DependenciesBody[number] {
   const { key } = record;
-  if (record.kind === "actor") return { key, value: handleOf(record), refs: [key], holders: [] };
-  const value = record.size <= SMALL_RESULT ? record.value : undefined;
-  return { key, value, refs: [...record.valueRefs], holders: value ? [] : dataHolders(record) };
+  if (record.kind === "actor") return { key, run: 0, value: handleOf(record), refs: [key], holders: [] };
+  const { run, valueRefs, size } = record;
+  const value = size <= SMALL_RESULT ? record.value : undefined;
+  return { key, run, value, refs: [...valueRefs], holders: value ? [] : dataHolders(state, record) };
 }
 
 /** Nothing is tried for a queue until something changes. Where it is not a matter of time, those who wait are told. */
@@ -160,6 +166,7 @@ function placeValues(turn: Turn): void {
         type: "sendStore",
         worker: best.worker.id,
         key,
+        run: data.run,
         value: data.value!,
         refs: data.valueRefs,
       });

@@ -69,11 +69,11 @@ export interface TaskRecord {
   readonly waiters: Set<KeyRecord>;
   /** Who needs its value where it has to run again: what may, with this among its dependencies. */
   readonly dependents: Set<TaskRecord>;
-  /** The worker that runs or keeps it. */
+  /** The worker that runs or stores it; while `processing`. */
   worker: WorkerRecord | undefined;
-  /** Incarnation of the host that runs or keeps it. */
-  host: string | undefined;
-  /** Number of its last attempt; 0 for none. */
+  /** The workers that keep its value, the first for its own sake, the others as copies; none where it is small. */
+  holders: readonly WorkerRecord[];
+  /** Number of its last attempt; 0 for none. What comes of an attempt is known by it. */
   run: number;
   /** Its value, where the scheduler has it: small ones, those to be stored, and large results of calls. */
   value: Uint8Array | undefined;
@@ -90,6 +90,9 @@ export interface TaskRecord {
   /** Its place in the queue of those that wait; -1 for none. */
   place: number;
 }
+
+/** No worker keeps a value. */
+export const NOWHERE: readonly WorkerRecord[] = Object.freeze([]);
 
 /** Whether there is a value that a dependent can use. */
 export function hasValue(record: KeyRecord): boolean {

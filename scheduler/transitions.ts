@@ -20,8 +20,10 @@ import {
   onRetired,
   onSubmitted,
 } from "./client_events.ts";
+import { onCopied, onCopyFailed } from "./copies.ts";
 import type { EventOf, EventType, SchedulerEvent } from "./events.ts";
 import type { Instruction } from "./instructions.ts";
+import { moveResults, onLeaveAsked } from "./leaving.ts";
 import { sweep } from "./liveness.ts";
 import { onRestarted, onRestartOver } from "./restarts.ts";
 import type { SchedulerState } from "./state.ts";
@@ -73,6 +75,9 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
   computed: onComputed,
   computeFailed: onComputeFailed,
   stored: onStored,
+  copied: onCopied,
+  copyFailed: onCopyFailed,
+  leaveAsked: onLeaveAsked,
   timerFired: onTimerFired,
 };
 
@@ -87,13 +92,14 @@ export function handleEvent(state: SchedulerState, event: SchedulerEvent): Instr
   if (state.expected.size > 0) meetExpectations(turn, onLocated);
   if (turn.suspects.size > 0) sweep(turn);
   // Before anything is computed under one of these keys again.
-  for (const [worker, keys] of turn.forgotten) turn.instructions.push({ type: "sendForget", worker, keys });
+  if (turn.forgotten.length > 0) turn.instructions.push(...turn.forgotten);
   // Placing may fail nothing and free nothing, so one round is enough.
   if (turn.placesChanged) {
     state.capacity++;
     placeWaiting(turn);
   }
   if (turn.tasksReady || turn.placesChanged) placeTasks(turn);
+  if (state.leaving.size > 0) moveResults(turn);
   return turn.instructions;
 }
 

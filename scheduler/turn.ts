@@ -26,8 +26,8 @@ export interface Turn {
   tasksReady: boolean;
   /** What may have lost the last that kept it. */
   readonly suspects: Set<KeyRecord>;
-  /** Values that hosts need not keep any more, by worker. */
-  readonly forgotten: Map<string, string[]>;
+  /** Values that hosts need not keep any more. */
+  readonly forgotten: Extract<Instruction, { type: "sendForget" }>[];
 }
 
 /** A turn that has not done anything. */
@@ -40,7 +40,7 @@ export function createTurn(state: SchedulerState, at: number, event: string): Tu
     placesChanged: false,
     tasksReady: false,
     suspects: new Set(),
-    forgotten: new Map(),
+    forgotten: [],
   };
 }
 

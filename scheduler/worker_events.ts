@@ -5,9 +5,11 @@
  */
 
 import { CloseCode } from "../protocol/mod.ts";
+import { dropCopies } from "./copies.ts";
 import type { EventOf } from "./events.ts";
 import { createFigures, takeReport } from "./figures.ts";
 import { endHost, noteWorker, workersChanged } from "./host_end.ts";
+import { beginLeaving, endMoves } from "./leaving.ts";
 import { removeOpen } from "./open_workers.ts";
 import { settleRestarts } from "./restarts.ts";
 import { refreshWorker } from "./task_moves.ts";
@@ -39,11 +41,14 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     storing: new Set(),
     results: new Set(),
     resultBytes: 0,
+    copies: new Set(),
+    copyBytes: 0,
     sessions: new Set(),
     paused: false,
     level: -1,
     host: undefined,
     draining: false,
+    moves: undefined,
     memory: 0,
     lag: 0,
     heartbeatAt: turn.at,
@@ -60,6 +65,7 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
   if (!worker) return;
   const why = worker.draining ? "drained" : reason;
   if (worker.host) endHost(turn, worker, worker.host, why);
+  endMoves(turn, worker);
   workers.delete(id);
   removeOpen(turn.state.open, worker);
   turn.instructions.push({ type: "clearTimer", timer: `drain ${id}` });
@@ -78,7 +84,7 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
 export function onWorkerDraining(turn: Turn, { worker: id }: EventOf<"workerDraining">): void {
   const worker = turn.state.workers.get(id);
   if (!worker || worker.draining) return;
-  worker.draining = true;
+  beginLeaving(turn, worker);
   workersChanged(turn, worker);
   noteWorker(turn, id, "here", "draining");
 }
@@ -147,6 +153,7 @@ export function onHeartbeat(turn: Turn, { worker: id, body }: EventOf<"heartbeat
   worker.memory = body.memory;
   worker.lag = body.lag;
   const isPaused = worker.memoryLimit > 0 && body.memory > worker.memoryLimit * PAUSE_SHARE;
+  if (isPaused) dropCopies(turn, worker, 0);
   if (isPaused === worker.paused) return;
   worker.paused = isPaused;
   refreshWorker(turn, worker);

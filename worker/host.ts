@@ -35,6 +35,9 @@ import { ResultStore } from "./result_store.ts";
 import { TaskIsolates } from "./task_isolates.ts";
 import { startWebWorkerIsolate } from "./web_worker_isolate.ts";
 
+/** Milliseconds that are kept for dispose hooks when a host closes, at most. */
+const DISPOSE_TIME = 1000;
+
 /** Milliseconds between reports of counters. */
 const REPORT_INTERVAL = 1000;
 
@@ -172,6 +175,8 @@ export class Host {
         computed: (...said) => this.#link!.computed(...said),
         computeFailed: (...said) => this.#link!.computeFailed(...said),
         stored: (...said) => this.#link!.stored(...said),
+        copied: (...said) => this.#link!.copied(...said),
+        copyFailed: (...said) => this.#link!.copyFailed(...said),
       },
     });
   }
@@ -189,6 +194,7 @@ export class Host {
       onCompute: (order) => void this.#tasks.compute(order),
       onCancelCompute: (order) => this.#tasks.cancel(order),
       onStore: (order) => this.#tasks.store(order),
+      onCopy: (order) => void this.#tasks.copy(order),
       onForget: (order) => this.#tasks.forget(order),
       onRenewModules: () => this.#graphs.renew(),
       onWatch: (body) => this.#observer.watch(body),
@@ -215,17 +221,22 @@ export class Host {
   async #close(timeout: number): Promise<void> {
     const { clock } = this.#options;
     const end = clock.now() + timeout;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const stop = clock.setTimer(timeout, resolve);
-    await Promise.race([this.#tasks.settled(), late]);
-    stop();
+    await within(clock, timeout, this.#tasks.settled());
     this.#tasks.end();
+    // Others get what only this host keeps; callers are served meanwhile. Dispose hooks need their time as well.
+    const left = end - clock.now();
+    if (left > 0) await within(clock, left - Math.min(DISPOSE_TIME, timeout / 4), this.#mayLeave());
     await Promise.all([this.#taskIsolates.close(0), this.#pool.close(Math.max(0, end - clock.now()))]);
     this.#stopReports();
     this.#observer.close();
     this.#releaseConsole();
     this.#link?.close(CloseCode.goingAway, "the host ends");
     await Promise.all([this.#flushed, this.#dataPlane?.close()]);
+  }
+
+  /** Resolves when nothing more can be moved from here to others. */
+  async #mayLeave(): Promise<void> {
+    if (this.#results.size > 0) await this.#link?.request("leave", {}).catch(() => {});
   }
 
   async #create(message: MessageOf<"create">): Promise<void> {
@@ -274,6 +285,14 @@ export class Host {
       this.#reportLater();
     });
   }
+}
+
+/** Waits for something, but no longer than so many milliseconds. */
+async function within(clock: Clock, milliseconds: number, awaited: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const stop = clock.setTimer(milliseconds, resolve);
+  await Promise.race([awaited, late]);
+  stop();
 }
 
 function leaving(key: string): ActorLostError {

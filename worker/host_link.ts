@@ -65,7 +65,9 @@ export interface HostLinkOptions {
   readonly onCancelCompute: (order: MessageOf<"cancelCompute">) => void;
   /** Keeps a value. */
   readonly onStore: (order: MessageOf<"store">) => void;
-  /** Drops values. */
+  /** Fetches a value, and keeps it. */
+  readonly onCopy: (order: MessageOf<"copy">) => void;
+  /** Drops a value. */
   readonly onForget: (order: MessageOf<"forget">) => void;
   /** Loads modules anew from now on. */
   readonly onRenewModules: () => void;
@@ -170,9 +172,19 @@ export class HostLink {
     this.#connection.send({ op: "computeFailed", key, run, executed: executedNumber(executed), error, missing });
   }
 
-  /** This host keeps a scattered value. */
-  stored(key: string, size: number): void {
-    this.#connection.send({ op: "stored", key, size });
+  /** This host keeps a value that it was given. */
+  stored({ key, run }: TaskRun): void {
+    this.#connection.send({ op: "stored", key, run });
+  }
+
+  /** This host keeps a value that it has fetched. */
+  copied({ key, run }: TaskRun): void {
+    this.#connection.send({ op: "copied", key, run });
+  }
+
+  /** Nobody gave a value that this host was to keep. */
+  copyFailed({ key, run }: TaskRun): void {
+    this.#connection.send({ op: "copyFailed", key, run });
   }
 
   /**
@@ -222,6 +234,8 @@ export class HostLink {
         return this.#options.onCancelCompute(message);
       case "store":
         return this.#options.onStore(message);
+      case "copy":
+        return this.#options.onCopy(message);
       case "forget":
         return this.#options.onForget(message);
       case "renewModules":

@@ -1,5 +1,5 @@
 /**
- * The tasks of one host: fetches what they depend on, runs them, and keeps their results.
+ * The tasks of one host: fetches what they depend on, runs them, and keeps their results and what it has fetched.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import {
   ActorStartError,
   type DataHolder,
+  dataHolders,
   decodeBody,
   type DependenciesBody,
   dependenciesBody,
@@ -16,7 +17,7 @@ import {
   SMALL_RESULT,
   submitBody,
 } from "../protocol/mod.ts";
-import type { HostLink } from "./host_link.ts";
+import type { HostLink, TaskRun } from "./host_link.ts";
 import type { FetchedValue, TaskOutcome } from "./isolate.ts";
 import type { ModulePolicy } from "./module_policy.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
@@ -24,7 +25,7 @@ import type { TaskIsolates } from "./task_isolates.ts";
 import { cancelledTask } from "./task_runner.ts";
 
 /** What tells the scheduler of tasks. */
-export type TaskReporter = Pick<HostLink, "computed" | "computeFailed" | "stored">;
+export type TaskReporter = Pick<HostLink, "computed" | "computeFailed" | "stored" | "copied" | "copyFailed">;
 
 /** Options of {@linkcode HostTasks}. */
 export interface HostTasksOptions {
@@ -85,7 +86,8 @@ export class HostTasks {
       return report.computeFailed({ key, run }, "yes", encodeError(cancelledTask(key, "yes")), []);
     }
     const { value, refs } = outcome;
-    results.put(key, value, refs);
+    // A small one the scheduler keeps.
+    if (value.length > SMALL_RESULT) results.put(key, run, { bytes: value, refs });
     report.computed({ key, run }, value.length, value.length <= SMALL_RESULT ? value : undefined, refs);
   }
 
@@ -98,14 +100,22 @@ export class HostTasks {
   }
 
   /** Keeps a scattered value. */
-  store({ key, value, refs }: MessageOf<"store">): void {
-    this.#options.results.put(key, value.slice(), refs);
-    this.#options.report.stored(key, value.length);
+  store({ key, run, value, refs }: MessageOf<"store">): void {
+    this.#options.results.put(key, run, { bytes: value.slice(), refs });
+    this.#options.report.stored({ key, run });
   }
 
-  /** Drops values. */
-  forget({ keys }: MessageOf<"forget">): void {
-    for (const key of keys) this.#options.results.delete(key);
+  /** Fetches a value that other hosts keep, and keeps it too. */
+  async copy({ key, run, holders }: MessageOf<"copy">): Promise<void> {
+    const found = this.#options.results.get(key, run) ??
+      await this.#fetch({ key, run }, decodeBody(dataHolders, holders, "holders"));
+    // What is there the scheduler was told of before.
+    if (found === undefined) this.#options.report.copyFailed({ key, run });
+  }
+
+  /** Drops a value. */
+  forget({ key, run }: MessageOf<"forget">): void {
+    this.#options.results.delete(key, run);
   }
 
   /**
@@ -138,28 +148,34 @@ export class HostTasks {
     return await this.#options.isolates.run({ key, run, target, args, refs, values, inline: home === "inline" });
   }
 
-  async #find({ key, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
-    const found = value === undefined ? this.#options.results.get(key) ?? await this.#fetch(key, holders) : {
-      bytes: value,
-      refs,
-    };
-    return found && { key, ...found };
+  async #find({ key, run, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
+    if (value !== undefined) return { key, bytes: value, refs };
+    const found = this.#options.results.get(key, run) ?? await this.#fetch({ key, run }, holders);
+    return found && { key, bytes: found.bytes, refs: found.refs };
   }
 
-  #fetch(key: string, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
-    const existing = this.#fetching.get(key);
+  #fetch(wanted: TaskRun, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
+    const id = idOf(wanted);
+    const existing = this.#fetching.get(id);
     if (existing) return existing;
-    const fetching = this.#fetchFrom(key, holders).finally(() => this.#fetching.delete(key));
-    this.#fetching.set(key, fetching);
+    const fetching = this.#fetchFrom(wanted, holders).finally(() => this.#fetching.delete(id));
+    this.#fetching.set(id, fetching);
     return fetching;
   }
 
-  /** Asks one holder after the other; `undefined` where none gives it. */
-  async #fetchFrom(key: string, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
+  /** Asks one holder after the other, and keeps what it gives for the next that needs it; `undefined` where none does. */
+  async #fetchFrom({ key, run }: TaskRun, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
+    const { host, getData, results, report } = this.#options;
     for (const holder of holders) {
-      if (holder.host === this.#options.host) continue;
+      if (holder.host === host) continue;
       try {
-        return await this.#options.getData(holder, key);
+        const { bytes, refs } = await getData(holder, key);
+        // They may be a view of a frame whose buffer is used again.
+        const copy = { bytes: bytes.slice(), refs };
+        if (this.#ended) return copy;
+        results.put(key, run, copy);
+        report.copied({ key, run });
+        return copy;
       } catch {
         // It is gone, or has forgotten: the scheduler hears of it where nobody else has it.
       }
@@ -194,6 +210,6 @@ function lostError(key: string, { missing }: Missing): Uint8Array {
   );
 }
 
-function idOf({ key, run }: { readonly key: string; readonly run: number }): string {
+function idOf({ key, run }: TaskRun): string {
   return `${run} ${key}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The results of tasks, and scattered values, that one host keeps: as bytes, until the scheduler says that nobody needs
- * them.
+ * The large values that one host keeps: results of tasks, scattered values, and copies of what other hosts keep; as bytes,
+ * until the scheduler says that nobody needs them.
  *
  * @module
  */
@@ -19,9 +19,9 @@ export interface StoredResults {
   get(key: string): StoredResult | undefined;
 }
 
-/** The values of one host. */
+/** The values of one host. Of one key it keeps what came of the latest attempt. */
 export class ResultStore implements StoredResults {
-  readonly #results = new Map<string, StoredResult>();
+  readonly #results = new Map<string, StoredResult & { readonly run: number }>();
   #bytes = 0;
 
   /** How many there are. */
@@ -34,20 +34,28 @@ export class ResultStore implements StoredResults {
     return this.#bytes;
   }
 
-  get(key: string): StoredResult | undefined {
-    return this.#results.get(key);
+  /** @param run The attempt of which it came; left out for whichever it was. */
+  get(key: string, run?: number): StoredResult | undefined {
+    const found = this.#results.get(key);
+    return run === undefined || found?.run === run ? found : undefined;
   }
 
-  /** Keeps a value, in place of an earlier one of its key. `bytes` have a buffer of their own, as they stay for long. */
-  put(key: string, bytes: Uint8Array, refs: readonly string[]): void {
-    this.delete(key);
-    this.#results.set(key, { bytes, refs });
+  /** Keeps what came of an attempt. `bytes` have a buffer of their own, as they stay for long. */
+  put(key: string, run: number, { bytes, refs }: StoredResult): void {
+    const known = this.#results.get(key);
+    if (known !== undefined) {
+      if (known.run > run) return;
+      this.delete(key, known.run);
+    }
+    this.#results.set(key, { run, bytes, refs });
     this.#bytes += bytes.length;
   }
 
-  /** Drops a value, if it is there. */
-  delete(key: string): void {
-    this.#bytes -= this.#results.get(key)?.bytes.length ?? 0;
+  /** Drops what came of an attempt, if it is there. */
+  delete(key: string, run: number): void {
+    const known = this.#results.get(key);
+    if (known?.run !== run) return;
+    this.#bytes -= known.bytes.length;
     this.#results.delete(key);
   }
 }

@@ -96,6 +96,8 @@ export class FakeScheduler implements AsyncDisposable {
   refused = 0;
   /** Whoever asks whether all was heard that he said waits for this. */
   heard: Promise<void> = Promise.resolve();
+  /** A host that leaves with values waits for this. */
+  moved: Promise<void> = Promise.resolve();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #privateKey: CryptoKey;
   readonly #publicKey: Uint8Array;
@@ -172,6 +174,9 @@ export class FakeScheduler implements AsyncDisposable {
         return await this.locate(key);
       case "sync":
         await this.heard;
+        return {};
+      case "leave":
+        await this.moved;
         return {};
       default:
         throw new Error(`The test does not answer ${name}; there are ${Object.keys(REQUESTS)}`);
@@ -390,6 +395,7 @@ export interface FakeTask {
 /** Where a task finds what it depends on. */
 export interface FakeDependency {
   readonly key: string;
+  readonly run?: number;
   readonly value?: Uint8Array;
   readonly refs?: readonly string[];
   readonly holders?: readonly DataHolder[];
@@ -536,7 +542,7 @@ export class FakeHost extends FakeLink {
       args: encoded.bytes,
       refs: encoded.refs,
       dependencies: encodeBody(
-        dependencies.map(({ refs = [], holders = [], ...rest }) => ({ ...rest, refs, holders })),
+        dependencies.map(({ run = 0, refs = [], holders = [], ...rest }) => ({ ...rest, run, refs, holders })),
       ),
     });
     return { key, run, outcome: this.#outcome(key, run) };

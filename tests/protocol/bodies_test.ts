@@ -211,6 +211,7 @@ describe("requests", () => {
     explain: [{ key: "Counter-1" }, { key: "Counter-1", summary: "It runs on a" }],
     info: [{}, { anything: [1] }],
     retireWorkers: [{ workers: ["w"], timeout: 10 }, { workers: ["w"] }],
+    leave: [{}, {}],
     restart: [{ timeout: 10 }, {}],
     reloadModules: [{}, {}],
   };

@@ -1,12 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
+  dataHolders,
   decodeBody,
   decodeError,
   dependenciesBody,
   encodeBody,
   type MessageOf,
   REQUESTS,
+  type SubmitBody,
   UnauthorizedError,
 } from "../../protocol/mod.ts";
 import { MemoryScheduler, Peer, settle, VERSIONS } from "./peers.ts";
@@ -14,8 +16,14 @@ import { submission } from "./simulation.ts";
 
 const LARGE = new Uint8Array(2_000).fill(7);
 
-function submitTask(client: Peer, key: string, refs: string[] = [], holder: string | undefined = undefined): void {
-  const body = encodeBody(submission({ actor: false }));
+function submitTask(
+  client: Peer,
+  key: string,
+  refs: string[] = [],
+  holder: string | undefined = undefined,
+  more: Partial<SubmitBody> = {},
+): void {
+  const body = encodeBody(submission({ actor: false, ...more }));
   client.send({ op: "submit", key, body, args: new Uint8Array([1]), refs, holder });
 }
 
@@ -31,7 +39,7 @@ async function statusWords(client: Peer, count: number): Promise<string[]> {
 }
 
 describe("a task over links", () => {
-  it("goes from submit to its value, and to forget", async () => {
+  it("goes from submit to its value, which is small, and to nothing", async () => {
     const scheduler = new MemoryScheduler();
     const { host } = await scheduler.worker("a");
     const client = scheduler.client();
@@ -43,7 +51,47 @@ describe("a task over links", () => {
     const { body } = await client.status();
     assertEquals([body.status, body.value, body.size], ["finished", new Uint8Array([5]), 1]);
     client.send({ op: "release", keys: ["t"], holder: undefined });
-    assertEquals((await host.next("forget")).keys, ["t"]);
+    await settle();
+    assertEquals([scheduler.server.state.keys.size, host.received], [0, []]);
+    scheduler.close();
+  });
+
+  it("is forgotten by its host where its value is large", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host } = await scheduler.worker("a");
+    const client = scheduler.client();
+    submitTask(client, "t");
+    const order = await host.next("compute");
+    computed(host, order, LARGE);
+    assertEquals(await statusWords(client, 2), ["processing", "finished"]);
+    client.send({ op: "release", keys: ["t"], holder: undefined });
+    const { key, run } = await host.next("forget");
+    assertEquals([key, run], ["t", order.run]);
+    scheduler.close();
+  });
+
+  it("is copied to another host where its own leaves, which may go then", async () => {
+    const scheduler = new MemoryScheduler();
+    const { host: other } = await scheduler.worker("b");
+    const { host, nanny } = await scheduler.worker("a");
+    const client = scheduler.client();
+    submitTask(client, "t", [], undefined, { workers: ["a"] });
+    const order = await host.next("compute");
+    computed(host, order, LARGE);
+    assertEquals(await statusWords(client, 2), ["processing", "finished"]);
+    nanny.send({ op: "drain", timeout: 1000 });
+    const copy = await other.next("copy");
+    const [holder] = decodeBody(dataHolders, copy.holders, "holders");
+    assertEquals([copy.key, copy.run, holder!.host], ["t", order.run, "a-1"]);
+    let left = false;
+    const leave = host.request(1, "leave", {}, REQUESTS.leave.answered).then(() => left = true);
+    await settle();
+    assertEquals(left, false);
+    other.send({ op: "copied", key: "t", run: copy.run });
+    await leave;
+    nanny.close();
+    const located = await client.request(1, "locate", { key: "t" }, REQUESTS.locate.answered);
+    assertEquals(located.holders.map(({ host }) => host), ["b-1"]);
     scheduler.close();
   });
 
@@ -86,9 +134,9 @@ describe("a task over links", () => {
     const { host } = await scheduler.worker("a");
     const client = scheduler.client();
     client.send({ op: "scatter", key: "data", body: encodeBody({}), value: LARGE, refs: [] });
-    const { value } = await host.next("store");
+    const { run, value } = await host.next("store");
     assertEquals(value, LARGE);
-    host.send({ op: "stored", key: "data", size: LARGE.length });
+    host.send({ op: "stored", key: "data", run });
     assertEquals(await statusWords(client, 2), ["processing", "finished"]);
     const located = await client.request(1, "locate", { key: "data" }, REQUESTS.locate.answered);
     assertEquals(located.holders.map(({ host }) => host), ["a-1"]);
@@ -112,7 +160,8 @@ describe("an isolate", () => {
     computed(host, await host.next("compute"), new Uint8Array([5]));
     assertEquals(await statusWords(isolate, 2), ["processing", "finished"]);
     host.send({ op: "ended", key, incarnation, reason: "isolate-exit" });
-    assertEquals((await host.next("forget")).keys, ["t"]);
+    await settle();
+    assertEquals(scheduler.server.state.keys.size, 0);
     nanny.send({ op: "hostEnded", incarnation: "a-1", reason: "oom" });
     await settle();
     assertEquals(scheduler.server.state.clients.size, 1);

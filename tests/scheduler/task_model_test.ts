@@ -52,6 +52,8 @@ const WISHES = [
   "join client",
   "fire timer",
   "restart",
+  "drain worker",
+  "ask to leave",
 ];
 
 function pick<T>(from: readonly T[], index: number): T | undefined {
@@ -200,6 +202,24 @@ class Model {
         for (const { host } of [...simulation.hosted.values()]) simulation.forgetHost(host);
         assertEquals(state.keys.size, 0);
         return;
+      case "drain worker":
+        simulation.run({ type: "workerDraining", worker });
+        return;
+      case "retire": {
+        if (!host) return;
+        const asker = { role: "host", id: host.worker, request: ++this.#count } as const;
+        simulation.run({ type: "workerDraining", worker: host.worker });
+        simulation.run({ type: "leaveAsked", asker });
+        simulation.work();
+        assert(simulation.answers.some((answer) => answer.asker.request === asker.request), `${host.worker} may go`);
+        simulation.loseWorker(host.worker);
+        return this.#addWorker(host.worker);
+      }
+      case "ask to leave":
+        if (host) {
+          simulation.run({ type: "leaveAsked", asker: { role: "host", id: host.worker, request: ++this.#count } });
+        }
+        return;
       case "pause": {
         const incarnation = state.workers.get(worker)?.host?.incarnation ?? "";
         const body = { host: incarnation, memory: what % 2 === 0 ? 700 : 100, lag: 0 };
@@ -245,7 +265,8 @@ class Model {
   settle(): void {
     const { simulation } = this;
     for (const worker of WORKERS) {
-      if (simulation.state.workers.has(worker) && !simulation.hosts.has(worker)) simulation.loseWorker(worker);
+      const record = simulation.state.workers.get(worker);
+      if (record && (record.draining || !simulation.hosts.has(worker))) simulation.loseWorker(worker);
       if (!simulation.state.workers.has(worker)) this.#addWorker(worker);
       const host = simulation.state.workers.get(worker)!.host!.incarnation;
       simulation.run({ type: "heartbeat", worker, body: { host, memory: 0, lag: 0 } });
@@ -272,7 +293,7 @@ class Model {
       if (task.kind === "actor") continue;
       const { key, state } = task;
       assert(["memory", "erred", "released"].includes(state), `${key} is ${state} when all is quiet`);
-      const kept = task.value ?? simulation.hosts.get(task.worker?.id ?? "")?.results.get(key);
+      const kept = task.value ?? simulation.hosts.get(task.holders[0]?.id ?? "")?.results.get(key)?.value;
       if (state === "memory") assertEquals(kept, valueOf(key), `${key} is right`);
       for (const client of CLIENTS) {
         if (!simulation.state.references.targets.get(`client:${client}`)?.has(key)) continue;
@@ -305,7 +326,7 @@ class Model {
     const { state } = simulation;
     const left = [...state.keys.values()].map(({ key, kind, state }) => `${key}: ${kind} ${state}`);
     assertEquals(left, []);
-    const { references, queues, unstored, asking, clients, actors, restarts } = state;
+    const { references, queues, unstored, asking, clients, actors, restarts, leaving } = state;
     const sizes = [
       references.targets,
       references.holders,
@@ -320,7 +341,7 @@ class Model {
     assertEquals(sizes.map(({ size }) => size), [0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assertEquals(Object.values(state.counts), [0, 0, 0, 0, 0, 0, 0]);
     for (const worker of WORKERS) simulation.loseWorker(worker);
-    assertEquals([state.workers.size, state.open.takers.size], [0, 0]);
+    assertEquals([state.workers.size, state.open.takers.size, leaving.size], [0, 0, 0]);
   }
 
   settleActors(): void {
@@ -438,6 +459,27 @@ describe("tasks in the scheduler's core", () => {
         model.finish();
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it("lose nothing where workers leave in good order, whatever cannot be computed again", () => {
+    const kinds = [...WORK, "scatter", "submit impure", "submit impure", "release", "retire", "retire"];
+    fc.assert(
+      fc.property(stepsOf(kinds), (steps) => {
+        const model = new Model();
+        const { simulation } = model;
+        for (const step of steps) {
+          model.step(step);
+          for (const task of simulation.state.keys.values()) {
+            assert(task.kind === "actor" || task.failure?.status !== "lost", `${task.key} is lost`);
+          }
+        }
+        model.settle();
+        model.checkFinal();
+        model.checkHosts();
+        model.finish();
+      }),
+      { numRuns: 100 },
     );
   });
 

@@ -23,11 +23,16 @@ export class TaskHost {
   readonly incarnation: string;
   readonly inbox: Instruction[] = [];
   readonly running = new Map<string, ComputeOrder>();
-  readonly results = new Map<string, Uint8Array>();
+  readonly results = new Map<string, { readonly run: number; readonly value: Uint8Array }>();
 
   constructor(worker: string, incarnation: string) {
     this.worker = worker;
     this.incarnation = incarnation;
+  }
+
+  /** Keeps what came of an attempt, unless a later one is there. */
+  put(key: string, run: number, value: Uint8Array): void {
+    if ((this.results.get(key)?.run ?? 0) <= run) this.results.set(key, { run, value });
   }
 }
 
@@ -52,6 +57,7 @@ export class TaskSimulation extends Simulation {
         case "sendCompute":
         case "sendCancelCompute":
         case "sendStore":
+        case "sendCopy":
         case "sendForget":
           this.hosts.get(instruction.worker)?.inbox.push(instruction);
       }
@@ -98,14 +104,20 @@ export class TaskSimulation extends Simulation {
         if (host.running.get(instruction.key)?.run === instruction.run) host.running.delete(instruction.key);
         return;
       case "sendStore": {
-        const { key, value } = instruction;
-        host.results.set(key, value);
+        const { key, run, value } = instruction;
+        host.put(key, run, value);
         const { worker, incarnation } = host;
-        this.run({ type: "stored", worker, host: incarnation, key, size: value.length });
+        this.run({ type: "stored", worker, host: incarnation, key, run });
         return;
       }
+      case "sendCopy":
+        if (!this.fetch(host, instruction)) {
+          const { worker, incarnation } = host;
+          this.run({ type: "copyFailed", worker, host: incarnation, key: instruction.key, run: instruction.run });
+        }
+        return;
       case "sendForget":
-        for (const key of instruction.keys) host.results.delete(key);
+        if (host.results.get(instruction.key)?.run === instruction.run) host.results.delete(instruction.key);
     }
   }
 
@@ -118,7 +130,7 @@ export class TaskSimulation extends Simulation {
     const about = { worker: host.worker, host: host.incarnation, key, run };
     const missing: string[] = [];
     for (const dependency of order.dependencies) {
-      const value = dependency.value ?? this.#fetch(dependency.key, dependency.holders);
+      const value = dependency.value ?? this.fetch(host, dependency);
       if (value === undefined) missing.push(dependency.key);
       else if (!this.#handles.has(dependency.key)) this.#check(dependency.key, value);
     }
@@ -128,9 +140,31 @@ export class TaskSimulation extends Simulation {
     }
     const value = this.evaluate(key);
     this.runs.set(key, (this.runs.get(key) ?? 0) + 1);
-    host.results.set(key, value);
     const small = value.length <= 1024 ? value : undefined;
+    if (!small) host.put(key, run, value);
     this.run({ type: "computed", ...about, size: value.length, value: small, refs });
+  }
+
+  /** A host gets a value: its own, or that of one of those that keep it, which it then keeps too, and says so. */
+  fetch(
+    host: TaskHost,
+    { key, run, holders }: {
+      readonly key: string;
+      readonly run: number;
+      readonly holders: readonly { worker: string; host: string }[];
+    },
+  ): Uint8Array | undefined {
+    const own = host.results.get(key);
+    if (own?.run === run) return own.value;
+    for (const { worker, host: incarnation } of holders) {
+      const other = this.hosts.get(worker);
+      const kept = other?.incarnation === incarnation ? other.results.get(key) : undefined;
+      if (kept === undefined || other === host) continue;
+      host.put(key, run, kept.value);
+      this.run({ type: "copied", worker: host.worker, host: host.incarnation, key, run });
+      return kept.value;
+    }
+    return undefined;
   }
 
   /** The function of a task throws. */
@@ -174,14 +208,6 @@ export class TaskSimulation extends Simulation {
     this.forgetHost(this.state.workers.get(worker)?.host?.incarnation ?? "");
     this.hosts.delete(worker);
     this.run({ type: "workerLeft", worker, reason: "worker-exit" });
-  }
-
-  #fetch(key: string, holders: readonly { worker: string; host: string }[]): Uint8Array | undefined {
-    for (const { worker, host } of holders) {
-      const kept = this.hosts.get(worker);
-      if (kept?.incarnation === host && kept.results.has(key)) return kept.results.get(key);
-    }
-    return undefined;
   }
 
   #check(key: string, value: Uint8Array): void {

@@ -10,6 +10,7 @@ import {
   gather,
   type Handle,
   TroupeError,
+  wait,
 } from "../../mod.ts";
 import { Waiter } from "../../examples/waiter.ts";
 import {
@@ -157,6 +158,28 @@ for (const directToWorkers of [true, false]) {
       assertEquals(error.executed, "no");
       assertEquals(await caller.count(), 1, "one that has only the handle goes on");
       assertEquals(actorKeys(await client.schedulerInfo()).includes("waiter"), false);
+    });
+
+    it("B50: what only a worker keeps goes to others before it leaves", async () => {
+      await using scene = await openCluster(2, directToWorkers);
+      const { client, cluster } = scene;
+      const options = { workers: ["worker-2"], allowOtherWorkers: true };
+      const [scattered] = client.scatter([new Uint8Array(300_000)], options);
+      const once = client.submit(fill, [5000], { ...options, pure: false });
+      const pure = client.submit(fill, [6000], options);
+      await wait([scattered!, once, pure]);
+      const actor = await client.submit(Tally, { actor: true, workers: ["worker-2"] });
+      // Whichever way it leaves: here by a signal to its nanny.
+      await cluster.scale(1);
+      assertEquals(await gather([scattered!, once, pure].map((future) => client.submit(sizeOf, [future]))), [
+        300_000,
+        5000,
+        6000,
+      ]);
+      assertEquals((await scattered!).length, 300_000);
+      const { workers } = await client.schedulerInfo();
+      assertEquals(workers.map(({ name, results, copies }) => [name, results, copies]), [["worker-1", 3, 0]]);
+      assertInstanceOf(await errorOf(actor.increment()), ActorLostError);
     });
   });
 }

@@ -4,7 +4,7 @@ import { LocalCluster } from "../../cluster/mod.ts";
 import { Client, gather, NoWorkerError, release } from "../../mod.ts";
 import { Counter } from "../../examples/counter.ts";
 import { Waiter } from "../../examples/waiter.ts";
-import { add, Cell, Faulty, Sleeper, Tally, where } from "../fixtures/semantics_actors.ts";
+import { add, Cell, Faulty, sizeOf, Sleeper, Tally, where } from "../fixtures/semantics_actors.ts";
 import { actorKeys, errorOf, eventually, onBothRoutes, openStage, workerOf } from "./stage.ts";
 
 describe("placement", () => {
@@ -54,6 +54,21 @@ describe("placement", () => {
       await eventually([0, 0], async () => (await stage.observer.schedulerInfo()).workers.map((w) => w.results));
     }
     assertMatch(await client.submit(where, { pure: false }), /^worker-[12]$/);
+  });
+
+  it("what a worker has fetched it keeps for the next that needs it, and it is forgotten everywhere at once", async () => {
+    const client = stage.direct;
+    const [data] = client.scatter([new Uint8Array(200_000)], { workers: ["worker-1"] });
+    const kept = async () => {
+      const { workers } = await stage.observer.schedulerInfo();
+      return Object.fromEntries(workers.map(({ name, results, copies }) => [name, [results, copies]]));
+    };
+    for (const x of [1, 2]) {
+      assertEquals(await client.submit(sizeOf, [data!], { workers: ["worker-2"], pure: false, priority: x }), 200_000);
+      await eventually({ "worker-1": [1, 0], "worker-2": [1, 1] }, kept);
+    }
+    await release(data!);
+    await eventually({ "worker-1": [0, 0], "worker-2": [0, 0] }, kept);
   });
 
   it("workers are not drowned: what they cannot run yet waits at the scheduler", async () => {

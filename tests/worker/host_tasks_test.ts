@@ -92,6 +92,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
   });
   const said = new Map<string, Said>();
   const asked: string[] = [];
+  const copied: string[] = [];
   const fetches: PromiseWithResolvers<StoredResult>[] = [];
   const results = new ResultStore();
   const tasks = new HostTasks({
@@ -111,6 +112,8 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
         said.set(key, { error: decodeError(error), executed, missing });
       },
       stored: () => {},
+      copied: ({ key, run }) => void copied.push(`${key} ${run}`),
+      copyFailed: ({ key, run }) => void copied.push(`no ${key} ${run}`),
     },
   });
   const compute = (key: string, { home = "shared" as HomeKind, module = "file:///tasks.ts", holders = "" } = {}) => {
@@ -128,7 +131,9 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
       submitted: encodeBody({ target, actor: false, home, homeFixed: false } as SubmitBody),
       args: new Uint8Array(),
       refs: [],
-      dependencies: encodeBody(dependencies.length === 0 ? [] : [{ key: "data", refs: [], holders: dependencies }]),
+      dependencies: encodeBody(
+        dependencies.length === 0 ? [] : [{ key: "data", run: 5, refs: [], holders: dependencies }],
+      ),
     });
   };
   const cancel = (key: string) => tasks.cancel({ op: "cancelCompute", key, run: 1 });
@@ -137,7 +142,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
     assert(found && "error" in found);
     return found;
   };
-  return { tasks, results, inline, started, states, said, asked, fetches, compute, cancel, failure };
+  return { tasks, results, inline, started, states, said, asked, copied, fetches, compute, cancel, failure };
 }
 
 /** Lets what can go on go on. */
@@ -255,8 +260,8 @@ describe("the task isolates of a host", () => {
 });
 
 describe("the tasks of a host", () => {
-  it("share one fetch of a value, and ask the next holder where one does not give it", async () => {
-    const { compute, asked, fetches, started } = setUp();
+  it("share one fetch of a value, ask the next holder where one does not give it, and keep it", async () => {
+    const { compute, asked, copied, fetches, started, results } = setUp();
     const all = [compute("a", { holders: "host-2 host-3" }), compute("b", { holders: "host-2 host-3" })];
     await settle();
     assertEquals(asked, ["data of host-2"]);
@@ -269,6 +274,12 @@ describe("the tasks of a host", () => {
     started[0]!.finish("a");
     started[1]!.finish("b");
     await Promise.all(all);
+    assertEquals([copied, results.get("data", 5)?.bytes], [["data 5"], new Uint8Array([1])]);
+    const third = compute("c", { holders: "host-2" });
+    await settle();
+    assertEquals(asked.length, 2, "what is kept is not asked for again");
+    started[0]!.finish("c");
+    await third;
   });
 
   it("say what is missing where no holder gives it", async () => {
@@ -332,13 +343,23 @@ describe("the tasks of a host", () => {
     assertInstanceOf(failure("a").error, ActorStartError);
   });
 
-  it("keep the later of two results of one key, and count its bytes once", () => {
+  it("keep what came of the latest attempt at one key, and count its bytes once", () => {
     const results = new ResultStore();
-    results.put("a", new Uint8Array(10), []);
-    results.put("a", new Uint8Array(4), []);
-    results.delete("b");
-    assertEquals([results.size, results.bytes], [1, 4]);
-    results.delete("a");
+    const put = (key: string, run: number, length: number) => {
+      results.put(key, run, { bytes: new Uint8Array(length), refs: [] });
+    };
+    put("a", 1, 10);
+    put("a", 3, 4);
+    put("a", 2, 20);
+    results.delete("a", 2);
+    results.delete("b", 3);
+    assertEquals([results.size, results.bytes, results.get("a", 2), results.get("a")?.bytes.length], [
+      1,
+      4,
+      undefined,
+      4,
+    ]);
+    results.delete("a", 3);
     assertEquals([results.size, results.bytes], [0, 0]);
   });
 });

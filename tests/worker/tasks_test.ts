@@ -13,12 +13,14 @@ import {
   CallCancelledError,
   decodeBody,
   DependencyLostError,
+  encodeBody,
   encodeValue,
   isRemoteError,
   RemoteError,
   SerializationError,
 } from "../../protocol/mod.ts";
 import { hostReport } from "../../protocol/report.ts";
+import type { TaskRun } from "../../worker/host_link.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/mod.ts";
 import {
   type FakeHost,
@@ -82,13 +84,18 @@ describe("a host that runs tasks", () => {
     assertEquals(await resultOf(host, "isInWorker", [], { home: "inline" }), true);
   });
 
-  it("says a small result, keeps every one, and gives them to callers directly and by relay", async () => {
+  it("says a small result, and does not keep it", async () => {
     const { key, outcome } = host.compute(task("add", [1, 2]));
-    const said = await outcome;
-    assertEquals(said, { ok: true, value: 3, size: 1, refs: [] });
+    assertEquals(await outcome, { ok: true, value: 3, size: 1, refs: [] });
+    await assertRejects(() => host.relayed("inline").getData(key), DependencyLostError);
+  });
+
+  it("keeps a large one, and gives it to callers directly and by relay", async () => {
+    const { key, outcome } = host.compute(task("fill", [5000]));
+    await outcome;
     const direct = await host.direct(host.holder.address, "inline");
-    assertEquals(await direct.getData(key), 3);
-    assertEquals(await host.relayed("inline").getData(key), 3);
+    assertEquals((await direct.getData(key) as Uint8Array).length, 5000);
+    assertEquals((await host.relayed("inline").getData(key) as Uint8Array).length, 5000);
     direct.close();
   });
 
@@ -101,22 +108,24 @@ describe("a host that runs tasks", () => {
   });
 
   it("forgets what nobody needs, and says to a caller that it has", async () => {
-    const { key, outcome } = host.compute(task("add", [1, 2]));
+    const { key, run, outcome } = host.compute(task("fill", [5000]));
     await outcome;
-    host.connection.send({ op: "forget", keys: [key] });
+    host.connection.send({ op: "forget", key, run: run - 1 });
+    assertEquals((await host.relayed("inline").getData(key) as Uint8Array).length, 5000);
+    host.connection.send({ op: "forget", key, run });
     const asked = host.relayed("inline").getData(key);
     await assertRejects(() => asked, DependencyLostError, `Cannot give the value of ${key}`);
   });
 
   it("keeps scattered values, and says so", async () => {
     const { bytes } = encodeValue({ scattered: true });
-    host.connection.send({ op: "store", key: "data-1", value: bytes, refs: [] });
-    assertEquals((await host.next("stored")).size, bytes.length);
+    host.connection.send({ op: "store", key: "data-1", run: 7, value: bytes, refs: [] });
+    assertEquals((await host.next("stored")).run, 7);
     assertEquals(await host.relayed("inline").getData("data-1"), { scattered: true });
   });
 
   it("counts what it keeps", async () => {
-    host.connection.send({ op: "store", key: "data-2", value: new Uint8Array(50_000), refs: [] });
+    host.connection.send({ op: "store", key: "data-2", run: 8, value: new Uint8Array(50_000), refs: [] });
     while (true) {
       const { results, resultBytes } = decodeBody(hostReport, (await host.next("report")).body, "report");
       if (resultBytes! >= 50_000) return assertGreaterOrEqual(results!, 1);
@@ -137,10 +146,12 @@ describe("a host that runs tasks", () => {
   });
 
   it("gives a task what this host keeps itself", async () => {
-    const { key, outcome } = host.compute(task("fill", [10], { home: "inline" }));
+    const { key, run, outcome } = host.compute(task("fill", [2000], { home: "inline" }));
     await outcome;
-    const dependencies = [{ key, holders: [host.holder] }];
-    assertEquals(await resultOf(host, "sum", [new FutureOf(key)], { dependencies }), 70);
+    const dependencies = [{ key, run, holders: [host.holder] }];
+    assertEquals(await resultOf(host, "sum", [new FutureOf(key)], { dependencies }), 14_000);
+    const later = [{ key, run: run + 1, holders: [host.holder] }];
+    assertEquals((await failureOf(host, "sum", [new FutureOf(key)], { dependencies: later })).missing, [key]);
   });
 
   it("says which values nobody gave, and starts nothing", async () => {
@@ -292,9 +303,9 @@ describe("a host without Web Workers", () => {
     try {
       const host = await start({ nanny: false });
       assertEquals(await resultOf(host, "isInWorker"), false);
-      const { key, outcome } = host.compute(task("add", [1, 2]));
+      const { key, outcome } = host.compute(task("fill", [5000]));
       await outcome;
-      assertEquals(await host.relayed("inline").getData(key), 3);
+      assertEquals((await host.relayed("inline").getData(key) as Uint8Array).length, 5000);
     } finally {
       await stop();
     }
@@ -306,12 +317,63 @@ describe("hosts that need each other's results", () => {
     scheduler = await FakeScheduler.start();
     try {
       const [keeper, other] = [await start(), await start()];
-      const { key, outcome } = keeper.compute(task("fill", [1000], { home: "inline" }));
-      await outcome;
       for (const address of [keeper.holder.address, ""]) {
-        const dependencies = [{ key, holders: [{ ...keeper.holder, address }] }];
-        assertEquals(await resultOf(other, "sum", [new FutureOf(key)], { dependencies }), 7000);
+        const { key, run, outcome } = keeper.compute(task("fill", [2000], { home: "inline" }));
+        await outcome;
+        const dependencies = [{ key, run, holders: [{ ...keeper.holder, address }] }];
+        assertEquals(await resultOf(other, "sum", [new FutureOf(key)], { dependencies }), 14_000);
       }
+    } finally {
+      await stop();
+    }
+  });
+
+  it("keep what they have fetched, or were told to fetch, and say so", async () => {
+    scheduler = await FakeScheduler.start();
+    try {
+      const [keeper, other] = [await start(), await start()];
+      const kept = await Promise.all([1, 2].map(async () => {
+        const { outcome, ...about } = keeper.compute(task("fill", [2000], { home: "inline" }));
+        await outcome;
+        return about;
+      }));
+      const [{ key, run }, told] = kept as [TaskRun, TaskRun];
+      const dependencies = [{ key, run, holders: [keeper.holder] }];
+      await resultOf(other, "sum", [new FutureOf(key)], { dependencies });
+      assertEquals((await other.next("copied")).run, run);
+      const copy = (about: TaskRun, holders = [keeper.holder]) =>
+        other.connection.send({ op: "copy", ...about, holders: encodeBody(holders) });
+      copy(told);
+      assertEquals((await other.next("copied")).key, told.key);
+      copy({ key: "gone", run: 3 });
+      assertEquals((await other.next("copyFailed")).key, "gone");
+      await workers[0]!.kill();
+      for (const { key } of kept) {
+        assertEquals((await other.relayed("inline").getData(key) as Uint8Array).length, 2000);
+      }
+      // What it has fetched once it needs nobody else for.
+      assertEquals(await resultOf(other, "sum", [new FutureOf(key)], { dependencies }), 14_000);
+    } finally {
+      await stop();
+    }
+  });
+
+  it("leave when others have got what they keep, and serve it until then", async () => {
+    scheduler = await FakeScheduler.start();
+    const moved = Promise.withResolvers<void>();
+    scheduler.moved = moved.promise;
+    try {
+      const [keeper, other] = [await start(), await start()];
+      const { outcome, ...about } = keeper.compute(task("fill", [2000], { home: "inline" }));
+      await outcome;
+      let left = false;
+      const leaving = workers[0]!.close(5000).then(() => left = true);
+      await keeper.next("request", ({ name }) => name === "leave");
+      other.connection.send({ op: "copy", ...about, holders: encodeBody([keeper.holder]) });
+      await other.next("copied");
+      assertEquals(left, false);
+      moved.resolve();
+      await leaving;
     } finally {
       await stop();
     }
@@ -321,10 +383,10 @@ describe("hosts that need each other's results", () => {
     scheduler = await FakeScheduler.start();
     try {
       const [keeper, other] = [await start(), await start()];
-      const { key, outcome } = keeper.compute(task("fill", [1000], { home: "inline" }));
+      const { key, run, outcome } = keeper.compute(task("fill", [2000], { home: "inline" }));
       await outcome;
       await workers[0]!.kill();
-      const dependencies = [{ key, holders: [keeper.holder] }];
+      const dependencies = [{ key, run, holders: [keeper.holder] }];
       assertEquals((await failureOf(other, "sum", [new FutureOf(key)], { dependencies })).missing, [key]);
     } finally {
       await stop();
