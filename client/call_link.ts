@@ -100,7 +100,7 @@ export class CallLink {
       priority: call.priority,
       credit: call.credit,
       trace: call.trace,
-    });
+    }, true);
   }
 
   /** Asks the home for a value that it keeps; the answer goes to `pending`. */
@@ -158,8 +158,8 @@ export class CallLink {
     return slot;
   }
 
-  #send(message: Message): void {
-    if (this.#connection) this.#connection.send(message);
+  #send(message: Message, given = false): void {
+    if (this.#connection) this.#connection.send(message, given);
     else this.#waiting?.push(message);
   }
 

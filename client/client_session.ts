@@ -196,7 +196,7 @@ export class ClientSession {
       nextCallId: () => this.#nextCall++,
       link: (actor) => this.#routes.link(actor),
       encode: (args, holder) => this.encode(args, "args", holder),
-      decode: (value, refs, holder) => this.decode(value, refs, holder),
+      decode: (value, refs, holder, owned) => this.decode(value, refs, holder, owned),
       hold: (keys, holder) => this.holdKeys(keys, holder),
       confirmHeld: () => this.confirmHeld(),
       closed: () => this.#closed ? clientClosed("no") : undefined,
@@ -410,8 +410,8 @@ export class ClientSession {
   }
 
   /** Decodes a value. Handles and futures in it are held for `holder`. */
-  decode(value: Uint8Array, refs: readonly string[], holder: Holder): unknown {
-    return refs.length === 0 ? decodeValue(value) : decodeValue(value, this.references(holder));
+  decode(value: Uint8Array, refs: readonly string[], holder: Holder, owned = false): unknown {
+    return decodeValue(value, refs.length === 0 ? { owned } : { owned, ...this.references(holder) });
   }
 
   /**

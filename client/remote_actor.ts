@@ -55,8 +55,8 @@ export interface CallSession {
   link(actor: ActorReference): CallLink;
   /** Encodes arguments. */
   encode(args: readonly unknown[], holder: Holder): Encoded;
-  /** Decodes a result; handles in it are held for `holder`. */
-  decode(value: Uint8Array, refs: readonly string[], holder: Holder): unknown;
+  /** Decodes a result; handles in it are held for `holder`. `owned`: nobody else reads or writes its bytes. */
+  decode(value: Uint8Array, refs: readonly string[], holder: Holder, owned: boolean): unknown;
   /** Holds keys until the function is called. */
   hold(keys: readonly string[], holder: Holder): () => void;
   /** Resolves when the scheduler has heard of what came in values and is held; `undefined` where it has. Never rejects. */
@@ -242,7 +242,7 @@ class ActorCall implements PendingCall {
     if (this.#resolvers === undefined) return void this.#take(refs);
     let result: unknown;
     try {
-      result = this.#session.decode(value, refs, this.#options.holder);
+      result = this.#session.decode(value, refs, this.#options.holder, this.#reference === undefined);
     } catch (error) {
       return this.#reject(error, undefined);
     } finally {

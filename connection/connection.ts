@@ -86,13 +86,14 @@ export class Connection {
   }
 
   /**
-   * Sends a message with the others of this turn; its bytes may be used again at once. On a closed connection it does
+   * Sends a message with the others of this turn; its bytes may be used again at once, unless they are `given`: a value
+   * that `encodeValue` has made for this message alone, which spares a copy of a long one. On a closed connection it does
    * nothing: the receiver knows.
    *
    * @throws {SerializationError} Where a field is not what the table of messages says; nothing of it is sent.
    */
-  send(message: Message): void {
-    if (this.#closed === undefined) this.#outbox.send(message);
+  send(message: Message, given = false): void {
+    if (this.#closed === undefined) this.#outbox.send(message, given);
   }
 
   /** Sends what waits, but of long messages no more than may be on its way; then closes. The receiver hears of it at once. */

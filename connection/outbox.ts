@@ -5,13 +5,15 @@
  * @module
  */
 
-import { ACKNOWLEDGEMENT, FrameWriter, laneOf, type Message } from "../protocol/mod.ts";
+import { ACKNOWLEDGEMENT, cutPiece, FrameWriter, laneOf, type Message } from "../protocol/mod.ts";
+import { Pace } from "./pace.ts";
 import type { FramePolicy } from "./transport.ts";
 
 /** A long message on its way. */
 interface Transfer {
   readonly id: number;
-  readonly bytes: Uint8Array;
+  /** Ours, with room for the head of a piece before them. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly lane: number | undefined;
   /** Bytes that have not left. */
   left: number;
@@ -25,11 +27,12 @@ interface Transfer {
 export class Outbox {
   readonly #sendFrame: (frame: Uint8Array) => void;
   readonly #policy: FramePolicy;
+  readonly #pace: Pace;
   readonly #batch = new FrameWriter();
   /** The oldest first. */
   readonly #transfers = new Set<Transfer>();
   /** What waits, written, behind a transfer of its lane. */
-  readonly #held = new Map<number, Uint8Array[]>();
+  readonly #held = new Map<number, Uint8Array<ArrayBuffer>[]>();
   readonly #progress = new Map<number, number>();
   #shortest: Transfer | undefined;
   #oldestIsNext = true;
@@ -47,8 +50,10 @@ export class Outbox {
   /**
    * @param policy How the transport wants its bytes cut.
    * @param sendFrame Sends a frame; it may not keep the bytes.
+   * @param now The time in milliseconds.
    */
-  constructor(policy: FramePolicy, sendFrame: (frame: Uint8Array) => void) {
+  constructor(policy: FramePolicy, sendFrame: (frame: Uint8Array) => void, now = () => performance.now()) {
+    this.#pace = new Pace(now);
     this.#policy = policy;
     this.#sendFrame = sendFrame;
   }
@@ -69,12 +74,14 @@ export class Outbox {
   }
 
   /**
-   * Sends a message, at the end of this turn or before. Its bytes may be used again as soon as this returns.
+   * Sends a message, at the end of this turn or before. Its bytes may be used again as soon as this returns, unless they
+   * are `given`: then they are a value that `encodeValue` has made for this message alone, and a long one is not copied.
    *
    * @throws {SerializationError} Where a field is not what the table says.
    */
-  send(message: Message): void {
+  send(message: Message, given = false): void {
     if (this.#closed) return;
+    if (given && this.#sendGiven(message)) return;
     const lane = this.#held.size === 0 ? undefined : laneOf(message);
     const held = lane === undefined ? undefined : this.#held.get(lane);
     const start = this.#batch.length;
@@ -89,6 +96,21 @@ export class Outbox {
     this.#flushSoon();
   }
 
+  #sendGiven(message: Message): boolean {
+    const bytes = this.#batch.wrap(message, this.#policy.frameBytes);
+    if (bytes === undefined) return false;
+    const lane = laneOf(message);
+    const held = lane === undefined ? undefined : this.#held.get(lane);
+    if (held) {
+      held.push(bytes);
+      this.#queued += bytes.length;
+    } else {
+      this.#begin(bytes, lane);
+      this.#flushSoon();
+    }
+    return true;
+  }
+
   /** Reports `count` received bytes of a transfer of the peer, with the next flush. */
   acknowledgePieces(transfer: number, count: number): void {
     this.#progress.set(transfer, (this.#progress.get(transfer) ?? 0) + count);
@@ -97,6 +119,7 @@ export class Outbox {
   /** The peer has received `count` more bytes of our transfers. */
   openWindow(count: number): void {
     this.#inFlight = Math.max(0, this.#inFlight - count);
+    this.#pace.received(count);
     this.#pump();
   }
 
@@ -142,7 +165,7 @@ export class Outbox {
     this.#batch.drop(start);
   }
 
-  #begin(bytes: Uint8Array, lane: number | undefined, waiting: Uint8Array[] = []): void {
+  #begin(bytes: Uint8Array<ArrayBuffer>, lane: number | undefined, waiting: Uint8Array<ArrayBuffer>[] = []): void {
     const transfer = { id: this.#nextTransfer++, bytes, lane, left: bytes.length };
     this.#transfers.add(transfer);
     this.#queued += bytes.length;
@@ -152,17 +175,18 @@ export class Outbox {
 
   /** Sends pieces as far as the window allows. */
   #pump(): void {
-    while (this.#transfers.size > 0 && this.#inFlight < this.#policy.windowBytes) {
+    const fast = this.#pace.pieceBytes;
+    const window = Math.max(this.#policy.windowBytes, 2 * fast);
+    while (this.#transfers.size > 0 && this.#inFlight < window) {
       const transfer = this.#next();
       const sent = transfer.bytes.length - transfer.left;
-      const size = this.#policy.pieceBytes(transfer.left);
+      const size = this.#policy.pieceBytes(transfer.left, fast);
       transfer.left -= size;
       this.#queued -= size;
       this.#inFlight += size;
+      this.#pace.sent(size);
       this.#emitBatch();
-      const part = transfer.bytes.subarray(sent, sent + size);
-      this.#batch.write({ op: "piece", transfer: transfer.id, remaining: transfer.left, part });
-      this.#emitBatch();
+      this.#emit(cutPiece(transfer.bytes, { transfer: transfer.id, start: sent, size }));
       if (transfer.left === 0) this.#finish(transfer);
     }
   }

@@ -9,7 +9,7 @@ import { type Limits, type MessageOf, ProtocolError, SerializationError } from "
 /** A message of which a part has arrived. */
 interface Unfinished {
   readonly total: number;
-  /** Twice what has arrived, at the most. */
+  /** Up to {@linkcode GENEROUS_BYTES} four times what has arrived at the most, else twice as much. */
   bytes: Uint8Array;
   received: number;
 }
@@ -19,6 +19,9 @@ const MAXIMUM_TRANSFERS = 4096;
 
 /** The header of a message is small; the value in it is what `valueBytes` is about. */
 const HEADER_ROOM = 65536;
+
+/** Up to this length the first piece already finds room for three more of its kind: a copy less. */
+const GENEROUS_BYTES = 4 * 1024 * 1024;
 
 /** Puts pieces together. Memory is spent on what arrived, never on what was announced. */
 export class Reassembly {
@@ -80,7 +83,8 @@ export class Reassembly {
 function append(partial: Unfinished, part: Uint8Array): void {
   const length = partial.received + part.length;
   if (length > partial.bytes.length) {
-    const grown = new Uint8Array(Math.min(partial.total, length * 2));
+    const room = length * 4 <= GENEROUS_BYTES ? length * 4 : length * 2;
+    const grown = new Uint8Array(Math.min(partial.total, room));
     grown.set(partial.bytes.subarray(0, partial.received));
     partial.bytes = grown;
   }

@@ -18,9 +18,12 @@ export interface TransportReceiver {
 export interface FramePolicy {
   /** The most bytes that go into one frame of small messages. A message that is longer travels in pieces. */
   readonly frameBytes: number;
-  /** How many bytes of a long message, of which `remaining` are left, go into its next piece. */
-  pieceBytes(remaining: number): number;
-  /** How many bytes of pieces may be on their way, not yet reported as received. */
+  /**
+   * How many bytes of a long message, of which `remaining` are left, go into its next piece; `fast` is how many the peer
+   * takes in within a moment, 0 while that is not known.
+   */
+  pieceBytes(remaining: number, fast: number): number;
+  /** How many bytes of pieces may be on their way, not yet reported as received; two pieces are in any case. */
   readonly windowBytes: number;
   /**
    * Whether this end must answer each frame at once, if only by an acknowledgement: true where the peer's frames wait
@@ -56,7 +59,7 @@ export const PIECE_OVERHEAD = 24;
 /** For transports on which size does not matter: memory, message ports, sockets without Nagle's algorithm. */
 export const ROOMY_POLICY: FramePolicy = {
   frameBytes: 64 * 1024,
-  pieceBytes: (remaining) => Math.min(remaining, 256 * 1024),
+  pieceBytes: (remaining, fast) => Math.min(remaining, Math.max(256 * 1024, fast)),
   windowBytes: 1024 * 1024,
   acknowledge: false,
 };

@@ -17,10 +17,10 @@ const LARGE_PIECE = 128 * 1024;
  */
 export const NAGLE_POLICY: FramePolicy = {
   frameBytes: 1024,
-  pieceBytes(remaining) {
+  pieceBytes(remaining, fast) {
     if (remaining < LARGE_PIECE) return Math.min(remaining, 1024 - PIECE_OVERHEAD);
     // Frames of 128 KiB and more fill whole TCP segments; equal ones leave no small rest behind.
-    return Math.ceil(remaining / Math.ceil(remaining / (2 * LARGE_PIECE)));
+    return Math.ceil(remaining / Math.ceil(remaining / Math.max(2 * LARGE_PIECE, fast)));
   },
   windowBytes: 512 * 1024,
   acknowledge: false,

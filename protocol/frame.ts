@@ -35,6 +35,15 @@ export const ACKNOWLEDGEMENT: Uint8Array<ArrayBuffer> = Uint8Array.of(0xc0);
 /** More keys than this do not go into one message; a release of more is sent as several. */
 export const MAXIMUM_TEXTS = 65536;
 
+/**
+ * Bytes that are free before each message that {@linkcode FrameWriter.take} and {@linkcode FrameWriter.wrap} give, so that
+ * {@linkcode cutPiece} can put the head of a piece there. No head of a piece is longer.
+ */
+export const PIECE_ROOM = 25;
+
+/** Shorter values may share buffers with others, and are copied in no time. */
+const LARGE_VALUE = 8193;
+
 const NO_TEXTS: readonly string[] = Object.freeze([]);
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -43,11 +52,12 @@ const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export class FrameWriter {
   #bytes = new Uint8Array(4096);
   #view = new DataView(this.#bytes.buffer);
-  #length = 0;
+  /** The place after what was written, which begins at `PIECE_ROOM`. */
+  #end = PIECE_ROOM;
 
   /** Bytes written since the last {@linkcode FrameWriter.reset}. */
   get length(): number {
-    return this.#length;
+    return this.#end - PIECE_ROOM;
   }
 
   /**
@@ -56,22 +66,34 @@ export class FrameWriter {
    * @throws {SerializationError} Where a field is not what the table says; then nothing was appended.
    */
   write(message: Message): number {
-    const start = this.#length;
-    const { op, number, names, kinds } = LAYOUTS.get(message.op)!;
-    const fields = message as unknown as Record<string, unknown>;
-    this.#reserve(2);
-    this.#bytes[this.#length++] = 0x90 | (kinds.length + 1);
-    this.#bytes[this.#length++] = number;
-    let index = 0;
-    try {
-      for (; index < kinds.length; index++) this.#field(kinds[index]!, fields[names[index]!]);
-    } catch (cause) {
-      // Half a message would spoil all that follows it in the frame.
-      this.#length = start;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new SerializationError(`Cannot write ${names[index]} of a ${op} message: ${reason}`, { cause });
-    }
-    return this.#length - start;
+    const start = this.#end;
+    this.#message(message, undefined);
+    return this.#end - start;
+  }
+
+  /**
+   * Gives the bytes of a message whose long value {@linkcode encodeValue} has just made, without copying it: the rest of
+   * the message is written around it, into its own buffer. The value is given away with that, and must not be used again.
+   *
+   * @param minimum How long the value has to be.
+   * @returns `undefined` where the message holds no such value; then nothing has happened.
+   * @throws {SerializationError} Where a field is not what the table says.
+   */
+  wrap(message: Message, minimum = LARGE_VALUE): Uint8Array<ArrayBuffer> | undefined {
+    const value = valueOf(message);
+    if (value === undefined || value.length < Math.max(minimum, LARGE_VALUE)) return undefined;
+    const start = this.#end;
+    const split = this.#message(message, value);
+    const head = this.#bytes.subarray(start, split);
+    const tail = this.#bytes.subarray(split, this.#end);
+    this.#end = start;
+    const whole = new Uint8Array(value.buffer);
+    const begin = value.byteOffset - head.length;
+    const end = value.byteOffset + value.length;
+    if (begin < PIECE_ROOM || end + tail.length > whole.length) return undefined;
+    whole.set(head, begin);
+    whole.set(tail, end);
+    return whole.subarray(begin, end + tail.length);
   }
 
   /** Appends messages that were written before. */
@@ -81,39 +103,80 @@ export class FrameWriter {
 
   /** What was written from `start` on: a view, good until the next write. */
   view(start = 0): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(start, this.#length);
+    return this.#bytes.subarray(PIECE_ROOM + start, this.#end);
   }
 
   /** Forgets what was written after `length`. A buffer that grew large is given up. */
   reset(length = 0): void {
-    this.#length = length;
+    this.#end = PIECE_ROOM + length;
     if (length === 0 && this.#bytes.length > 1 << 20) this.#renew(4096);
   }
 
-  /** Takes out what was written from `start` on: an array that nothing else uses. */
+  /** Takes out what was written from `start` on: bytes that nothing else uses, with `PIECE_ROOM` before them. */
   take(start: number): Uint8Array<ArrayBuffer> {
     const taken = this.view(start);
     if (start === 0 && taken.length > 65536) {
       // A copy of much costs more than another buffer.
-      this.#length = 0;
+      this.#end = PIECE_ROOM;
       this.#renew(4096);
       return taken;
     }
-    this.#length = start;
-    return taken.slice();
+    this.#end = PIECE_ROOM + start;
+    const copy = new Uint8Array(PIECE_ROOM + taken.length);
+    copy.set(taken, PIECE_ROOM);
+    return copy.subarray(PIECE_ROOM);
   }
 
   /** Takes the first `count` bytes away and moves the rest to the front. */
   drop(count: number): void {
-    this.#bytes.copyWithin(0, count, this.#length);
-    this.#length -= count;
+    this.#bytes.copyWithin(PIECE_ROOM, PIECE_ROOM + count, this.#end);
+    this.#end -= count;
+  }
+
+  /** Appends what stands before the part in a piece. */
+  writePieceHead(transfer: number, remaining: number, size: number): void {
+    this.#reserve(2);
+    this.#bytes[this.#end++] = 0x94;
+    this.#bytes[this.#end++] = MESSAGES.piece[0];
+    this.#uint(transfer);
+    this.#uint(remaining);
+    this.#head(size, 0, -1, 0xc4, 0xc5);
+  }
+
+  /** Writes all of a message but the bytes of `value`; returns the place where those belong. */
+  #message(message: Message, value: Uint8Array | undefined): number {
+    const start = this.#end;
+    let split = start;
+    const { op, number, names, kinds } = LAYOUTS.get(message.op)!;
+    const fields = message as unknown as Record<string, unknown>;
+    this.#reserve(2);
+    this.#bytes[this.#end++] = 0x90 | (kinds.length + 1);
+    this.#bytes[this.#end++] = number;
+    let index = 0;
+    try {
+      for (; index < kinds.length; index++) {
+        const field = fields[names[index]!];
+        if (value !== undefined && field === value) {
+          this.#head(value.length, 0, -1, 0xc4, 0xc5);
+          split = this.#end;
+        } else {
+          this.#field(kinds[index]!, field);
+        }
+      }
+    } catch (cause) {
+      // Half a message would spoil all that follows it in the frame.
+      this.#end = start;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new SerializationError(`Cannot write ${names[index]} of a ${op} message: ${reason}`, { cause });
+    }
+    return split;
   }
 
   #field(kind: FieldKind, value: unknown): void {
     if (value === undefined) {
       if (!kind.endsWith("?")) throw new TypeError("it is missing");
       this.#reserve(1);
-      this.#bytes[this.#length++] = 0xc0;
+      this.#bytes[this.#end++] = 0xc0;
       return;
     }
     switch (kind) {
@@ -138,22 +201,22 @@ export class FrameWriter {
   #uint(value: number): void {
     this.#reserve(9);
     if ((value & 127) === value) {
-      this.#bytes[this.#length++] = value;
+      this.#bytes[this.#end++] = value;
     } else if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`${value} is no whole number from 0 to 2^53 - 1`);
     } else if (value < 65536) {
-      this.#bytes[this.#length] = 0xcd;
-      this.#view.setUint16(this.#length + 1, value);
-      this.#length += 3;
+      this.#bytes[this.#end] = 0xcd;
+      this.#view.setUint16(this.#end + 1, value);
+      this.#end += 3;
     } else if (value < 4294967296) {
-      this.#bytes[this.#length] = 0xce;
-      this.#view.setUint32(this.#length + 1, value);
-      this.#length += 5;
+      this.#bytes[this.#end] = 0xce;
+      this.#view.setUint32(this.#end + 1, value);
+      this.#end += 5;
     } else {
-      this.#bytes[this.#length] = 0xcf;
-      this.#view.setUint32(this.#length + 1, Math.floor(value / 4294967296));
-      this.#view.setUint32(this.#length + 5, value % 4294967296);
-      this.#length += 9;
+      this.#bytes[this.#end] = 0xcf;
+      this.#view.setUint32(this.#end + 1, Math.floor(value / 4294967296));
+      this.#view.setUint32(this.#end + 5, value % 4294967296);
+      this.#end += 9;
     }
   }
 
@@ -162,7 +225,7 @@ export class FrameWriter {
     const units = value.length;
     this.#reserve(units * 3 + 5);
     if (units < 32) {
-      const start = this.#length + 1;
+      const start = this.#end + 1;
       let index = 0;
       for (; index < units; index++) {
         const unit = value.charCodeAt(index);
@@ -170,8 +233,8 @@ export class FrameWriter {
         this.#bytes[start + index] = unit;
       }
       if (index === units) {
-        this.#bytes[this.#length] = 0xa0 | units;
-        this.#length = start + units;
+        this.#bytes[this.#end] = 0xa0 | units;
+        this.#end = start + units;
         return;
       }
     }
@@ -190,34 +253,34 @@ export class FrameWriter {
   #head(length: number, small: number, smallest: number, one: number | undefined, two: number): void {
     this.#reserve(5);
     if (length <= smallest) {
-      this.#bytes[this.#length++] = small | length;
+      this.#bytes[this.#end++] = small | length;
     } else if (one !== undefined && length < 256) {
-      this.#bytes[this.#length++] = one;
-      this.#bytes[this.#length++] = length;
+      this.#bytes[this.#end++] = one;
+      this.#bytes[this.#end++] = length;
     } else if (length < 65536) {
-      this.#bytes[this.#length] = two;
-      this.#view.setUint16(this.#length + 1, length);
-      this.#length += 3;
+      this.#bytes[this.#end] = two;
+      this.#view.setUint16(this.#end + 1, length);
+      this.#end += 3;
     } else {
-      this.#bytes[this.#length] = two + 1;
-      this.#view.setUint32(this.#length + 1, length);
-      this.#length += 5;
+      this.#bytes[this.#end] = two + 1;
+      this.#view.setUint32(this.#end + 1, length);
+      this.#end += 5;
     }
   }
 
   #append(value: Uint8Array): void {
     this.#reserve(value.length);
-    this.#bytes.set(value, this.#length);
-    this.#length += value.length;
+    this.#bytes.set(value, this.#end);
+    this.#end += value.length;
   }
 
   #reserve(count: number): void {
-    const wanted = this.#length + count;
+    const wanted = this.#end + count;
     if (wanted <= this.#bytes.length) return;
     const before = this.view();
     // After a long field there is room for the short ones that follow, lest they double it.
     this.#renew(Math.max(wanted + 4096, this.#bytes.length * 2));
-    this.#bytes.set(before);
+    this.#bytes.set(before, PIECE_ROOM);
   }
 
   #renew(size: number): void {
@@ -225,6 +288,38 @@ export class FrameWriter {
     this.#view = new DataView(this.#bytes.buffer);
   }
 }
+
+/** The value of a call or a result. */
+function valueOf(message: Message): Uint8Array<ArrayBuffer> | undefined {
+  const value = message.op === "call" ? message.args : message.op === "result" ? message.value : undefined;
+  return value as Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A part of a long message. */
+export interface Cut {
+  /** The number of its transfer. */
+  readonly transfer: number;
+  /** Where it begins in the message. */
+  readonly start: number;
+  /** Its bytes. */
+  readonly size: number;
+}
+
+/**
+ * The frame of one piece of a message that {@linkcode FrameWriter.take} or {@linkcode FrameWriter.wrap} gave: a view of it,
+ * as the head is written over the bytes before the part. So pieces are cut in order, and each is sent before the next.
+ */
+export function cutPiece(message: Uint8Array<ArrayBuffer>, { transfer, start, size }: Cut): Uint8Array<ArrayBuffer> {
+  pieceHead.reset();
+  pieceHead.writePieceHead(transfer, message.length - start - size, size);
+  const head = pieceHead.view();
+  const begin = message.byteOffset + start - head.length;
+  const frame = new Uint8Array(message.buffer, begin, head.length + size);
+  frame.set(head);
+  return frame;
+}
+
+const pieceHead = new FrameWriter();
 
 /** The bytes of one message: an array of its own. */
 export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {

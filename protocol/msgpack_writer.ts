@@ -11,6 +11,11 @@
  * of this size. It is kept small because one value that is kept keeps all of it.
  */
 const SHARED_BYTES = 8192;
+/**
+ * Bytes that are free before a value with a buffer of its own, and `SHARED_BYTES` are behind it at first: room for the
+ * message around it, which spares a copy of it (`FrameWriter.wrap`).
+ */
+const ROOM_BEFORE = 256;
 /** A value begins in the shared buffer only where this much of it is left. */
 const SHARED_ROOM = 1024;
 
@@ -291,15 +296,15 @@ export class MsgpackWriter {
     let grown: Uint8Array<ArrayBuffer>;
     try {
       // Some room after a large array: what follows it must not make it move again.
-      grown = new Uint8Array(Math.max(2 * written, wanted + SHARED_BYTES));
+      grown = new Uint8Array(ROOM_BEFORE + Math.max(2 * written, wanted + SHARED_BYTES));
     } catch (cause) {
       throw new TooManyBytes(`${wanted} bytes, for which memory is lacking,`, { cause });
     }
-    grown.set(this.#bytes.subarray(this.#start, this.#position));
+    grown.set(this.#bytes.subarray(this.#start, this.#position), ROOM_BEFORE);
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
-    this.#start = 0;
-    this.#position = written;
+    this.#start = ROOM_BEFORE;
+    this.#position = ROOM_BEFORE + written;
   }
 
   #renew(): void {

@@ -30,8 +30,8 @@ export interface DecodeContext {
    */
   readonly limits?: Limits | undefined;
   /**
-   * Whether nobody else reads or writes these bytes any more: then a `Uint8Array` that makes up most of their buffer is
-   * a view of it instead of a copy.
+   * Whether nobody else reads or writes these bytes any more: then a `Uint8Array` of 64 KiB or more that makes up most of
+   * their buffer is a view of it instead of a copy.
    *
    * @default {false}
    */
@@ -43,7 +43,7 @@ export interface DecodeContext {
 }
 
 /** A view of `bytes` smaller than this is copied in any case. */
-const LARGE_BYTES = 4096;
+const LARGE_BYTES = 64 * 1024;
 /** Up to this many bytes of ASCII a loop is faster than `TextDecoder`. */
 const SHORT_TEXT = 160;
 

@@ -3,8 +3,8 @@
  *
  * A value arrives as what it was, or is refused with an error that names the place: nothing turns into `{}`, `null` or
  * another type. What arrives is a copy: `null`-prototype objects as ordinary ones, an object that is there twice as two,
- * a typed array with a buffer of its own. Not sent, as with `structuredClone`, are properties that are not enumerable;
- * nor names on arrays.
+ * a typed array with a buffer of its own (of a long `Uint8Array` it may be a little larger: mind `byteOffset`). Not sent,
+ * as with `structuredClone`, are properties that are not enumerable; nor names on arrays.
  *
  * @module
  */

@@ -116,7 +116,7 @@ class CallServer implements ConnectionReceiver, CallReceiver {
 
   result(id: number, { bytes, refs }: Encoded): void {
     if (refs.length > 0) this.#untaken.set(id, this.#home.scope.holdResult(refs));
-    this.#connection.send({ op: "result", id, value: bytes, refs });
+    this.#connection.send({ op: "result", id, value: bytes, refs }, true);
   }
 
   failure(id: number, executed: Executed, error: Uint8Array): void {

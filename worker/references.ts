@@ -23,6 +23,8 @@ export interface FoundReferences {
 }
 
 const ARGUMENTS = Object.freeze({ root: "args", role: "argument" } as const);
+/** The frame that they came in is nobody else's. */
+const OWN_ARGUMENTS = Object.freeze({ ...ARGUMENTS, owned: true } as const);
 
 /**
  * Looks for references.
@@ -48,7 +50,7 @@ export function findReferences(bytes: Uint8Array): FoundReferences {
  * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
  */
 export function decodePlainArguments(bytes: Uint8Array): unknown[] {
-  return asArguments(decodeValue(bytes, ARGUMENTS));
+  return asArguments(decodeValue(bytes, OWN_ARGUMENTS));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@^4.10.0";
 import {
@@ -10,8 +10,10 @@ import {
   ROOMY_POLICY,
 } from "../../connection/mod.ts";
 import {
+  decodeValue,
   DEFAULT_LIMITS,
   encodeMessage,
+  encodeValue,
   laneOf,
   type Message,
   type MessageOf,
@@ -19,6 +21,8 @@ import {
   SerializationError,
 } from "../../protocol/mod.ts";
 import { messagesOf } from "../helpers/scripted_transport.ts";
+
+const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined } as const;
 
 /** An outbox, and a peer that takes its frames and reports pieces when the test says so. */
 class Wire {
@@ -39,7 +43,9 @@ class Wire {
 
   constructor(policy: FramePolicy) {
     this.#policy = policy;
-    this.outbox = new Outbox(policy, (frame) => this.#send(frame));
+    // A slow peer, by this clock: pieces stay as short as the policy wants them.
+    let time = 0;
+    this.outbox = new Outbox(policy, (frame) => this.#send(frame), () => time += 1000);
   }
 
   /** The peer takes some frames. */
@@ -74,7 +80,7 @@ class Wire {
     if (piece) {
       assertEquals(messages.length, 1, "a piece has a frame of its own");
       assert(frame.length <= piece.part.length + PIECE_OVERHEAD + 2);
-      assertEquals(piece.part.length, this.#policy.pieceBytes(piece.part.length + piece.remaining));
+      assertEquals(piece.part.length, this.#policy.pieceBytes(piece.part.length + piece.remaining, 0));
       this.#inFlight += piece.part.length;
       this.mostInFlight = Math.max(this.mostInFlight, this.#inFlight);
     } else {
@@ -275,6 +281,59 @@ describe("the outbox", () => {
       { op: "received", transfer: 1, count: 111 },
       { op: "received", transfer: 2, count: 5 },
     ]);
+  });
+
+  it("copies a long value that it is given only once, into the frames that it sends", () => {
+    const wire = new Wire(ROOMY_POLICY);
+    const data = Uint8Array.from({ length: 1_000_000 }, (_, index) => index);
+    const { bytes } = encodeValue(data);
+    wire.outbox.send({ op: "result", id: 1, value: bytes, refs: [] }, true);
+    wire.outbox.flush();
+    assert(wire.frames.length > 1);
+    wire.finish();
+    const [result] = wire.arrived;
+    assert(result?.op === "result");
+    assertEquals(decodeValue(result.value), data);
+    // The heads of later pieces stand where the value was: it was given away.
+    assertNotEquals(bytes, encodeValue(data).bytes);
+  });
+
+  it("sends a given value behind a long one of its lane", () => {
+    const wire = new Wire(ROOMY_POLICY);
+    const long = (id: number) => ({ op: "call", id, slot: 1, kind: 0, name: "f", refs: [], ...UNSET }) as const;
+    wire.outbox.send({ ...long(1), args: encodeValue(new Uint8Array(2_000_000)).bytes }, true);
+    wire.outbox.send({ ...long(2), args: encodeValue(new Uint8Array(100_000)).bytes }, true);
+    wire.outbox.send({ ...long(3), args: encodeValue([]).bytes }, true);
+    assert(wire.outbox.queuedBytes > 2_100_000);
+    wire.finish();
+    assertEquals(wire.arrived.map((message) => message.op === "call" ? message.id : 0), [1, 2, 3]);
+    assertEquals(wire.outbox.queuedBytes, 0);
+  });
+
+  it("cuts longer pieces for a peer that takes them in fast, and short ones again when it does not", () => {
+    let time = 0;
+    let perMillisecond = 1 << 20;
+    const sizes: number[] = [];
+    const outbox = new Outbox(ROOMY_POLICY, (frame) => {
+      const [piece] = messagesOf(frame);
+      assert(piece?.op === "piece");
+      sizes.push(piece.part.length);
+    }, () => time);
+    const send = () => {
+      sizes.length = 0;
+      outbox.send(result(1, 3 << 20));
+      outbox.flush();
+      for (let reported = 0; reported < sizes.length; reported++) {
+        time += sizes[reported]! / perMillisecond;
+        outbox.openWindow(sizes[reported]!);
+      }
+      return Math.max(...sizes);
+    };
+    send();
+    assertEquals(send(), 1280 * 1024);
+    perMillisecond = 10_000;
+    send();
+    assertEquals(send(), 256 * 1024);
   });
 
   it("sends nothing any more once it is closed", () => {

@@ -4,13 +4,16 @@ import { decodeMulti } from "npm:@msgpack/msgpack@^3.1.3";
 import fc from "npm:fast-check@^4.10.0";
 import {
   ACKNOWLEDGEMENT,
+  cutPiece,
   encodeMessage,
+  encodeValue,
   type FieldKind,
   FrameWriter,
   MAXIMUM_TEXTS,
   type Message,
   MESSAGES,
   type Op,
+  PIECE_ROOM,
   ProtocolError,
   readFrame,
   SerializationError,
@@ -288,6 +291,8 @@ describe("reading a frame that is wrong", () => {
   });
 });
 
+const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined } as const;
+
 describe("FrameWriter", () => {
   it("tells how long a message is, and where it lies", () => {
     const writer = new FrameWriter();
@@ -322,6 +327,53 @@ describe("FrameWriter", () => {
       const [report] = read(taken);
       assert(report?.op === "report");
       assertEquals(report.body, new Uint8Array(length).fill(1));
+    }
+  });
+
+  it("writes a message around its long value, in the value's own buffer", () => {
+    const writer = new FrameWriter();
+    const data = Uint8Array.from({ length: 20_000 }, (_, index) => index);
+    for (const refs of [[], ["Counter-1234abcd"]]) {
+      const { bytes } = encodeValue(data);
+      const message = { op: "result", id: 70000, value: bytes, refs } as const;
+      const expected = encodeMessage({ ...message, value: bytes.slice() });
+      const wrapped = writer.wrap(message)!;
+      assertEquals(wrapped, expected);
+      assert(wrapped.buffer === bytes.buffer);
+      assert(wrapped.byteOffset >= PIECE_ROOM);
+      assertEquals(writer.length, 0);
+    }
+  });
+
+  it("does not write around what shares its buffer, has no room around it, or is shorter than is asked for", () => {
+    const writer = new FrameWriter();
+    const { bytes } = encodeValue(new Uint8Array(20_000));
+    const call = (args: Uint8Array, name = "f") =>
+      ({ op: "call", id: 1, slot: 1, kind: 0, name, args, refs: [], ...UNSET }) as const;
+    assertEquals(writer.wrap(call(encodeValue([1]).bytes)), undefined);
+    assertEquals(writer.wrap(call(bytes.slice())), undefined);
+    assertEquals(writer.wrap(call(bytes), 30_000), undefined);
+    assertEquals(writer.wrap(call(bytes, "f".repeat(300))), undefined);
+    assertEquals(writer.wrap({ op: "ping", id: 1 }), undefined);
+    assertEquals(writer.length, 0);
+  });
+
+  it("leaves room for the heads of pieces, which are cut in place", () => {
+    const writer = new FrameWriter();
+    writer.write({ op: "ping", id: 1 });
+    const start = writer.length;
+    const body = Uint8Array.from({ length: 1000 }, (_, index) => index);
+    writer.write({ op: "report", body });
+    const taken = writer.take(start);
+    const whole = taken.slice();
+    const sizes = [1, 300, taken.length - 301];
+    let sent = 0;
+    for (const size of sizes) {
+      const frame = cutPiece(taken, { transfer: 2 ** 40, start: sent, size });
+      sent += size;
+      const part = whole.slice(sent - size, sent);
+      assertEquals(frame, encodeMessage({ op: "piece", transfer: 2 ** 40, remaining: whole.length - sent, part }));
+      assert(frame.length <= size + PIECE_ROOM);
     }
   });
 
