@@ -197,6 +197,11 @@ export interface ExplainedKey {
 export interface ActorDetails extends ActorSnapshot {
   /** Its worker's name; `undefined` while none is chosen. */
   readonly workerName: string | undefined;
+  /**
+   * The actor of the same isolate whose sync method has held it up for a while: nobody else runs there; `undefined` where
+   * none does.
+   */
+  readonly heldUpBy: { readonly key: string; readonly method: string; readonly for: number } | undefined;
   /** What its host counts; `undefined` where it does not run, or its host does not answer. */
   readonly figures: ActorCounts | undefined;
 }

@@ -10,6 +10,12 @@ import type { Observation } from "./observation.ts";
 /** Figures that are asked of one host at the most. */
 const MOST = 10_000;
 
+/** Actors that are looked at for what holds up others: the busiest. */
+const BUSIEST = 100;
+
+/** A sync method that runs for longer than this holds up others, in milliseconds. */
+const HOLDS_UP = 300;
+
 /** Where actors and figures come from. */
 interface Viewed {
   readonly observation: Observation;
@@ -43,8 +49,10 @@ export async function listActors(view: Viewed, filter: ActorsFilter): Promise<Ac
     (filter.worker === undefined || actor.worker === filter.worker || names.get(actor.worker ?? "") === filter.worker)
   );
   const isRunning = wanted.some(({ status }) => status === "running");
-  const asked = { key: filter.key, className: undefined, limit: MOST };
-  const { actors: counted } = isRunning ? await view.observation.actors(asked) : { actors: [] };
+  const ask = (key: string | undefined, limit: number) => view.observation.actors({ key, limit });
+  const [{ actors: counted }, { actors: busy }] = isRunning
+    ? await Promise.all([ask(filter.key, MOST), ask(undefined, BUSIEST)])
+    : [{ actors: [] }, { actors: [] }];
   const order = new Map(counted.map((figures, index) => [figures.key, { figures, index }]));
   const rank = ({ key, status }: ActorSnapshot) => status === "no-worker" ? -1 : order.get(key)?.index ?? Infinity;
   return wanted
@@ -53,8 +61,13 @@ export async function listActors(view: Viewed, filter: ActorsFilter): Promise<Ac
     .map((actor) => {
       const found = order.get(actor.key)?.figures;
       const workerName = actor.worker === undefined ? undefined : names.get(actor.worker);
-      if (found === undefined) return { ...actor, workerName, figures: undefined };
+      if (found === undefined) return { ...actor, workerName, heldUpBy: undefined, figures: undefined };
+      const blocker = busy.find((other) =>
+        other.key !== actor.key && other.worker === found.worker && other.home === found.home && other.sync &&
+        other.busyFor > HOLDS_UP
+      );
+      const heldUpBy = blocker && { key: blocker.key, method: blocker.method ?? "", for: blocker.busyFor };
       const { key: _, className: __, worker: ___, ...figures } = found;
-      return { ...actor, workerName, figures };
+      return { ...actor, workerName, heldUpBy, figures };
     });
 }

@@ -15,7 +15,7 @@ import type { LiveTopics } from "./live.ts";
 import { MOST_MODULE_BYTES, uploadBody, UploadedModules } from "./modules.ts";
 import { serveWithDeno } from "./serve_with_deno.ts";
 import type { OpenSockets } from "./open_sockets.ts";
-import { pageResponse } from "./page.ts";
+import { dashboardAsset, dashboardPage } from "./dashboard.ts";
 import type { SchedulerServer } from "./server.ts";
 import { closeSession, followLink, openSession } from "./sign_in.ts";
 import { readSource } from "./sources.ts";
@@ -53,8 +53,9 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
       if (c.req.header("upgrade")?.toLowerCase() === "websocket") return upgrade(server, door, sockets, c.req.raw);
       const ticket = c.req.query("ticket");
       if (page && ticket !== undefined) return followLink(c.req.raw, ticket, server.sessions);
-      return page ? pageResponse() : c.notFound();
+      return page ? dashboardPage(c.req.raw) : c.notFound();
     })
+    .get("/assets/:name", (c) => page ? dashboardAsset(c.req.param("name")) : c.notFound())
     .get("/healthz", (c) => c.json({ status: "ok" as const }))
     .get("/readyz", (c) => c.json({ ready: server.ready }, server.ready ? 200 : 503))
     .use("/troupe.js", allowed)

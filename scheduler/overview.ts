@@ -9,7 +9,7 @@ import type { MethodCounters } from "../protocol/report.ts";
 import type { ActorCounts, SchedulerSnapshot, WorkerSnapshot } from "../protocol/snapshot.ts";
 import { type Finding, findTrouble } from "./attention.ts";
 import type { Departure } from "./departures.ts";
-import { all, allTimes, figuresOf, type History, NOTHING_RECENT, type Recent } from "./history.ts";
+import { all, allTimes, figuresOf, type History, type HistoryPoint, NOTHING_RECENT, type Recent } from "./history.ts";
 import { listClasses, listTasks } from "./figures.ts";
 import type { SchedulerState } from "./state.ts";
 
@@ -99,6 +99,8 @@ export interface Overview {
     readonly functions: readonly MethodView[];
     readonly queues: readonly QueueView[];
   };
+  /** The last second of all calls; `null` before the first report. */
+  readonly point: HistoryPoint | null;
   /** What needs a look, the worst first. */
   readonly attention: readonly Finding[];
 }
@@ -177,6 +179,7 @@ export function takeOverview({ state, snapshot, history, departures, busy, at }:
     },
     workers: snapshot.workers.map((worker) => viewWorker(state, worker, history, departures)),
     departures,
+    point: history.points.at(-1) ?? null,
     classes: classes.sort((one, other) => one.name < other.name ? -1 : 1),
     tasks: {
       counts: snapshot.tasks,

@@ -11,7 +11,7 @@
 const ALLOWED: Record<string, readonly string[]> = {
   protocol: [],
   connection: ["protocol"],
-  dashboard: ["protocol"],
+  dashboard: [],
   client: ["protocol", "connection"],
   scheduler: ["protocol", "connection", "dashboard"],
   worker: ["protocol", "connection", "client"],

@@ -22,6 +22,7 @@ const FOLDERS = [
   "protocol",
   "connection",
   "client",
+  "dashboard",
   "scheduler",
   "worker",
   "cluster",

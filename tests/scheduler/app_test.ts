@@ -75,13 +75,20 @@ describe("probes", () => {
 });
 
 describe("what a browser gets", () => {
-  it("is a page that can run nothing, or none", async () => {
+  it("is the dashboard, which runs what the scheduler serves and nothing else, or none", async () => {
     const { scheduler, get } = createTestApp();
     const page = await get("/", "");
     assertEquals(page.status, 200);
     assertStringIncludes(page.headers.get("content-security-policy")!, "default-src 'none'");
-    assertStringIncludes(await page.text(), "/api/v1/workers");
-    assertEquals((await createTestApp(false).get("/", "")).status, 404);
+    assertStringIncludes(page.headers.get("content-security-policy")!, "script-src 'self'");
+    assertStringIncludes(await page.text(), "/assets/app.js");
+    const script = await get("/assets/app.js", "");
+    assertEquals([script.status, script.headers.get("x-content-type-options")], [200, "nosniff"]);
+    for (const path of ["/assets/mod.ts", "/assets/constructor", "/assets/..%2fmod.ts", "/assets/"]) {
+      assertEquals((await get(path, "")).status, 404, path);
+    }
+    const without = createTestApp(false);
+    for (const path of ["/", "/?ticket=x", "/assets/app.js"]) assertEquals((await without.get(path, "")).status, 404);
     scheduler.close();
   });
 
