@@ -20,6 +20,7 @@ import {
   decodeValue,
   type Encoded,
   type EncodedReference,
+  MAXIMUM_TEXTS,
   randomHex,
   type RequestName,
   type ScatterBody,
@@ -447,8 +448,8 @@ export class ClientSession {
 
   /** Stops keys for everyone. */
   cancel(keys: readonly string[], reason: unknown): void {
-    if (keys.length === 0) return;
-    this.#link.send({ op: "cancelKeys", keys, reason: reason === undefined ? undefined : String(reason) });
+    const text = reason === undefined ? undefined : String(reason);
+    for (const some of inMessages(keys)) this.#link.send({ op: "cancelKeys", keys: some, reason: text });
   }
 
   /** An actor or task has ended, and with it all that it held; the scheduler knows. */
@@ -465,7 +466,9 @@ export class ClientSession {
     // Whoever closes a client knows that he will not hear of what is under way.
     this.unobserved.drop((rejection) => rejection.owner instanceof HeldKey);
     // What is held for others ends with them.
-    if (keys.length > 0 && this.#server) this.#link.send({ op: "release", keys, holder: undefined });
+    if (this.#server) {
+      for (const some of inMessages(keys)) this.#link.send({ op: "release", keys: some, holder: undefined });
+    }
     this.#routes.close();
     this.#link.close();
     this.unobserved.flush();
@@ -513,4 +516,9 @@ function actorReleased(key: string): ActorNotFoundError {
 /** Until streams are served, a call of a generator method ends at its first step with what the worker says of it. */
 async function* singleValueStream(call: () => PromiseLike<unknown>): AsyncGenerator<unknown> {
   yield await call();
+}
+
+/** As many at a time as one message takes. */
+function* inMessages(keys: readonly string[]): Generator<readonly string[]> {
+  for (let start = 0; start < keys.length; start += MAXIMUM_TEXTS) yield keys.slice(start, start + MAXIMUM_TEXTS);
 }

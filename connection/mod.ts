@@ -9,6 +9,7 @@ export * from "./clock.ts";
 export * from "./connection.ts";
 export * from "./handshake.ts";
 export * from "./heartbeat.ts";
+export * from "./macrotask.ts";
 export * from "./memory_transport.ts";
 export * from "./outbox.ts";
 export * from "./port_transport.ts";

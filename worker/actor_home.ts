@@ -240,7 +240,8 @@ export class ActorHome {
   #endEntry(entry: Entry, reason: LossReason | "released"): void {
     entry.ended ??= reason;
     entry.instance?.end(reason);
-    entry.cancel(failed(lost(entry.key, this.scope.worker, reason, "unknown"), "unknown"));
+    // Making an error costs more than all the rest of an actor's end: only who waits for its creation needs one.
+    if (!entry.instance) entry.cancel(failed(lost(entry.key, this.scope.worker, reason, "unknown"), "unknown"));
   }
 
   async #dispose(instance: ActorInstance): Promise<void> {

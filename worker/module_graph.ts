@@ -6,6 +6,7 @@
  * @module
  */
 
+import { afterThisTurn } from "../connection/mod.ts";
 import type { SubmittedTarget } from "../protocol/mod.ts";
 import type { ModuleGraph } from "./generations.ts";
 
@@ -29,6 +30,8 @@ export class ModuleGraphs {
   readonly #state: (url: string) => string;
   readonly #known = new Map<string, ModuleGraph>();
   readonly #finding = new Map<string, Promise<ModuleGraph>>();
+  /** Graphs at whose files somebody has looked in this turn of the event loop: of many creations one looks. */
+  readonly #looked = new Set<ModuleGraph>();
   #generation = 0;
 
   /**
@@ -47,7 +50,7 @@ export class ModuleGraphs {
     this.#finding.clear();
   }
 
-  /** The graph of a target as it is now. For one that is known this costs a look at each of its files. */
+  /** The graph of a target as it is now. For one that is known this costs a look at each of its files, once a turn. */
   of(target: SubmittedTarget): ModuleGraph | Promise<ModuleGraph> {
     const { module, version } = target;
     const known = this.#known.get(module);
@@ -95,7 +98,10 @@ export class ModuleGraphs {
   }
 
   #unchanged(graph: ModuleGraph): boolean {
+    if (this.#looked.has(graph)) return true;
     for (const [url, state] of graph.states) if (this.#state(url) !== state) return false;
+    if (this.#looked.size === 0) afterThisTurn(() => this.#looked.clear());
+    this.#looked.add(graph);
     return true;
   }
 }
@@ -151,9 +157,21 @@ function runDeno(args: string[], { environment, timeout = 10_000 }: ModuleSource
   return command.output();
 }
 
-function filesOf(found: { modules?: readonly { specifier?: unknown }[] }): readonly string[] {
-  const specifiers = (found.modules ?? []).map(({ specifier }) => specifier);
-  return specifiers.filter((specifier): specifier is string =>
-    typeof specifier === "string" && specifier.startsWith("file:")
-  );
+/** As much of what `deno info --json` says as is used here. */
+interface ModuleInfo {
+  readonly roots?: readonly string[];
+  readonly modules?: readonly {
+    readonly specifier: string;
+    readonly dependencies?: readonly { readonly code?: { readonly specifier?: string } }[];
+  }[];
+}
+
+/** What is imported for its types alone is not loaded, and may change as it likes. */
+function filesOf({ roots = [], modules = [] }: ModuleInfo): readonly string[] {
+  const dependencies = new Map(modules.map((module) => [module.specifier, module.dependencies ?? []]));
+  const found = new Set(roots);
+  for (const specifier of found) {
+    for (const { code } of dependencies.get(specifier) ?? []) if (code?.specifier) found.add(code.specifier);
+  }
+  return [...found].filter((specifier) => specifier.startsWith("file:"));
 }

@@ -2,7 +2,13 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, asse
 import { afterEach, describe, it } from "@std/testing/bdd";
 import type { Actor, Future } from "../../client/types.ts";
 import { asCompleted, gather, wait } from "../../client/waiting.ts";
-import { CallCancelledError, DependencyLostError, encodeValue, SerializationError } from "../../protocol/mod.ts";
+import {
+  CallCancelledError,
+  DependencyLostError,
+  encodeValue,
+  MAXIMUM_TEXTS,
+  SerializationError,
+} from "../../protocol/mod.ts";
 import {
   actorReference,
   closeClients,
@@ -176,6 +182,16 @@ describe("submit of a task", () => {
     await wait([failed]);
     session.close();
     assertEquals(reports, ["too large"]);
+  });
+
+  it("is one of as many as one likes: closing the client gives all of them back, a message's worth at a time", async () => {
+    const scheduler = new ScriptedScheduler();
+    const { session, client } = scheduler.connect();
+    client.scatter(new Array(MAXIMUM_TEXTS + 1).fill(0));
+    await scheduler.next("scatter");
+    session.close();
+    assertEquals((await scheduler.next("release")).keys.length, MAXIMUM_TEXTS);
+    assertEquals((await scheduler.next("release")).keys.length, 1);
   });
 
   it("refuses a class and a generator at once", () => {

@@ -1,6 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { LoadedModules, type ModuleGraph } from "../../worker/generations.ts";
+import { afterThisTurn } from "../../connection/mod.ts";
 import { createModuleSource, fileState, ModuleGraphs, type ModuleSource } from "../../worker/module_graph.ts";
 
 function graph(url: string, states: Record<string, string | undefined>, generation = 0): ModuleGraph {
@@ -78,6 +79,10 @@ describe("what an isolate has loaded before everything was to be loaded anew", (
   });
 });
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => afterThisTurn(resolve));
+}
+
 describe("the graphs of targets", () => {
   it("are all others from the moment on that they are renewed, and remote ones are fetched anew, once", async () => {
     const source = new Source(() => Promise.resolve([]));
@@ -104,9 +109,21 @@ describe("the graphs of targets", () => {
     assertEquals(first.states, new Map(Object.entries(states)));
     assertStrictEquals(await graphs.of(target("file:///a.ts")), first);
     assertEquals(source.asked, 1);
+    await nextTurn();
     states["file:///b.ts"] = "2";
     assertEquals((await graphs.of(target("file:///a.ts"))).states.get("file:///b.ts"), "2");
     assertEquals(source.asked, 2);
+  });
+
+  it("are looked at once for all creations of one turn", async () => {
+    let looks = 0;
+    const graphs = new ModuleGraphs(new Source(), () => `${Math.sign(++looks)}`);
+    await graphs.of(target("file:///a.ts"));
+    for (const turn of [1, 2]) {
+      for (let creation = 0; creation < 100; creation++) graphs.of(target("file:///a.ts"));
+      assertEquals(looks, 1 + turn);
+      await nextTurn();
+    }
   });
 
   it("are asked for once by creations that come together", async () => {
@@ -143,15 +160,18 @@ describe("the graphs of targets", () => {
 });
 
 describe("a module's files", () => {
-  it("are found by Deno, with those that it imports", async () => {
+  it("are found by Deno, with those that it imports, but not those that it imports for their types", async () => {
     const folder = await Deno.makeTempDir();
     try {
-      await Deno.writeTextFile(`${folder}/a.ts`, 'import "./b.ts"; import "./missing.ts";');
-      await Deno.writeTextFile(`${folder}/b.ts`, "export {};");
+      await Deno.writeTextFile(
+        `${folder}/a.ts`,
+        'import "./b.ts"; import "./missing.ts"; import type {} from "./types.ts"; import("./later.ts");',
+      );
+      for (const name of ["b", "types", "later"]) await Deno.writeTextFile(`${folder}/${name}.ts`, "export {};");
       const url = (name: string) => new URL(`file://${folder}/${name}`).href;
       const source = createModuleSource({ flags: ["--no-config", "--no-lock"], environment: Deno.env.toObject() });
       const files = await source.list(url("a.ts"));
-      assertEquals(new Set(files), new Set([url("a.ts"), url("b.ts"), url("missing.ts")]));
+      assertEquals(new Set(files), new Set(["a.ts", "b.ts", "later.ts", "missing.ts"].map(url)));
       const before = fileState(url("missing.ts"));
       await Deno.writeTextFile(`${folder}/missing.ts`, "export {};");
       assertEquals([before, fileState(url("missing.ts")) === before], ["missing", false]);
