@@ -7,8 +7,9 @@
  * @module
  */
 
+import { readRecentText, RECENT_LENGTH } from "./ascii.ts";
 import { ProtocolError, SerializationError } from "./errors.ts";
-import { type FieldKind, type Message, MESSAGES, type Op } from "./messages.ts";
+import { type FieldKind, type Message, type MessageOf, MESSAGES, type Op } from "./messages.ts";
 
 interface Layout {
   readonly op: Op;
@@ -147,6 +148,7 @@ export class FrameWriter {
   #message(message: Message, value: Uint8Array | undefined): number {
     const start = this.#end;
     let split = start;
+    if (value === undefined && this.#writeFast(message)) return start;
     const { op, number, names, kinds } = LAYOUTS.get(message.op)!;
     const fields = message as unknown as Record<string, unknown>;
     this.#reserve(2);
@@ -172,12 +174,66 @@ export class FrameWriter {
     return split;
   }
 
+  /** What the table says, written down for the messages of which there are most. Leaves all that is wrong to the table. */
+  #writeFast(message: Message): boolean {
+    const start = this.#end;
+    try {
+      if (message.op === "call") this.#call(message);
+      else if (message.op === "result") this.#result(message);
+      else return false;
+      return true;
+    } catch {
+      this.#end = start;
+      return false;
+    }
+  }
+
+  #call({ id, slot, kind, name, args, refs, deadline, priority, credit, trace }: MessageOf<"call">): void {
+    this.#reserve(2);
+    this.#bytes[this.#end++] = 0x9b;
+    this.#bytes[this.#end++] = MESSAGES.call[0];
+    this.#uint(id);
+    this.#uint(slot);
+    this.#uint(kind);
+    this.#text(name);
+    this.#binary(args);
+    this.#texts(refs);
+    this.#optionalUint(deadline);
+    this.#optionalUint(priority);
+    this.#optionalUint(credit);
+    if (trace === undefined) this.#nil();
+    else this.#text(trace);
+  }
+
+  #result({ id, value, refs }: MessageOf<"result">): void {
+    this.#reserve(2);
+    this.#bytes[this.#end++] = 0x94;
+    this.#bytes[this.#end++] = MESSAGES.result[0];
+    this.#uint(id);
+    this.#binary(value);
+    this.#texts(refs);
+  }
+
+  #optionalUint(value: number | undefined): void {
+    if (value === undefined) this.#nil();
+    else this.#uint(value);
+  }
+
+  #nil(): void {
+    this.#reserve(1);
+    this.#bytes[this.#end++] = 0xc0;
+  }
+
+  #texts(texts: readonly string[]): void {
+    if (texts.length > MAXIMUM_TEXTS) throw new RangeError(`${texts.length} are more than ${MAXIMUM_TEXTS}`);
+    this.#head(texts.length, 0x90, 15, undefined, 0xdc);
+    for (const text of texts) this.#text(text);
+  }
+
   #field(kind: FieldKind, value: unknown): void {
     if (value === undefined) {
       if (!kind.endsWith("?")) throw new TypeError("it is missing");
-      this.#reserve(1);
-      this.#bytes[this.#end++] = 0xc0;
-      return;
+      return this.#nil();
     }
     switch (kind) {
       case "uint":
@@ -189,12 +245,8 @@ export class FrameWriter {
       case "bytes":
       case "bytes?":
         return this.#binary(value as Uint8Array);
-      case "texts": {
-        const texts = value as readonly string[];
-        if (texts.length > MAXIMUM_TEXTS) throw new RangeError(`${texts.length} are more than ${MAXIMUM_TEXTS}`);
-        this.#head(texts.length, 0x90, 15, undefined, 0xdc);
-        for (const text of texts) this.#text(text);
-      }
+      case "texts":
+        return this.#texts(value as readonly string[]);
     }
   }
 
@@ -347,7 +399,6 @@ export function readFrame(frame: Uint8Array, receive: (message: Message) => void
 class Reader {
   offset = 0;
   readonly #bytes: Uint8Array;
-  #dataView: DataView | undefined;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -365,23 +416,42 @@ class Reader {
         `Cannot read a ${layout.op} message: it has ${count} fields instead of ${layout.kinds.length}`,
       );
     }
-    const message: Record<string, unknown> = { op: layout.op };
-    for (let index = 0; index < layout.kinds.length; index++) {
-      message[layout.names[index]!] = this.#field(layout.kinds[index]!);
-    }
+    const message = this.#fields(layout);
     if (count > layout.kinds.length) {
       throw new ProtocolError(
         `Cannot read a ${layout.op} message: it has ${count} fields instead of ${layout.kinds.length}`,
       );
     }
+    return message;
+  }
+
+  /** By the table, but for the messages of which there are most: an object that is written down is made ten times as fast. */
+  #fields({ op, names, kinds }: Layout): Message {
+    if (op === "call") return this.#call();
+    if (op === "result") return { op, id: this.#uint(), value: this.#binary(), refs: this.#texts() };
+    const message: Record<string, unknown> = { op };
+    for (let index = 0; index < kinds.length; index++) message[names[index]!] = this.#field(kinds[index]!);
     return message as unknown as Message;
   }
 
+  #call(): MessageOf<"call"> {
+    return {
+      op: "call",
+      id: this.#uint(),
+      slot: this.#uint(),
+      kind: this.#uint(),
+      name: this.#text(),
+      args: this.#binary(),
+      refs: this.#texts(),
+      deadline: this.#isNil() ? undefined : this.#uint(),
+      priority: this.#isNil() ? undefined : this.#uint(),
+      credit: this.#isNil() ? undefined : this.#uint(),
+      trace: this.#isNil() ? undefined : this.#text(),
+    };
+  }
+
   #field(kind: FieldKind): unknown {
-    if (this.#bytes[this.offset] === 0xc0 && kind.endsWith("?")) {
-      this.offset++;
-      return undefined;
-    }
+    if (kind.endsWith("?") && this.#isNil()) return undefined;
     switch (kind) {
       case "uint":
       case "uint?":
@@ -395,6 +465,12 @@ class Reader {
       case "texts":
         return this.#texts();
     }
+  }
+
+  #isNil(): boolean {
+    if (this.#bytes[this.offset] !== 0xc0) return false;
+    this.offset++;
+    return true;
   }
 
   #uint(): number {
@@ -423,19 +499,13 @@ class Reader {
     else if (head === 0xda) length = this.#number(2);
     else if (head === 0xdb) length = this.#number(4);
     else throw this.#wrong("a string", head);
-    const part = this.#slice(length);
-    if (length < 32) {
-      let text = "";
-      let index = 0;
-      for (; index < length; index++) {
-        const byte = part[index]!;
-        if (byte > 127) break;
-        text += String.fromCharCode(byte);
-      }
-      if (index === length) return text;
-    }
+    const start = this.offset;
+    if (start + length > this.#bytes.length) throw this.#short();
+    this.offset += length;
+    const text = length <= RECENT_LENGTH ? readRecentText(this.#bytes, start, length) : undefined;
+    if (text !== undefined) return text;
     try {
-      return utf8Decoder.decode(part);
+      return utf8Decoder.decode(this.#bytes.subarray(start, start + length));
     } catch (cause) {
       throw new ProtocolError("Cannot read a message: a string in it is no valid UTF-8", { cause });
     }
@@ -482,8 +552,8 @@ class Reader {
 
   #number(size: 2 | 4): number {
     if (this.offset + size > this.#bytes.length) throw this.#short();
-    const view = this.#dataView ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-    const value = size === 2 ? view.getUint16(this.offset) : view.getUint32(this.offset);
+    let value = 0;
+    for (let index = 0; index < size; index++) value = value * 256 + this.#bytes[this.offset + index]!;
     this.offset += size;
     return value;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readAscii, readRecentText, RECENT_LENGTH } from "./ascii.ts";
 import { fromErrorEnvelope } from "./error_envelope.ts";
 import { SerializationError } from "./errors.ts";
 import { ARRAY_KINDS, bytesToBigint, EXTENSION } from "./extensions.ts";
@@ -46,9 +47,6 @@ export interface DecodeContext {
 const LARGE_BYTES = 64 * 1024;
 /** Up to this many bytes of ASCII a loop is faster than `TextDecoder`. */
 const SHORT_TEXT = 160;
-
-/** Short keys by their hash; a later one takes the place of an earlier one. */
-const recentKeys: string[] = new Array(1024).fill("");
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -150,36 +148,21 @@ export class ValueDecoder {
     return object;
   }
 
-  /** Objects repeat their keys, and a string that has been a key before is a faster one. */
+  /** Objects repeat their keys. */
   #key(): string {
     const length = this.#bytes[this.#position]! - 0xa0;
-    if (length < 0 || length > 31) return this.value() as string; // A longer key.
-    const start = this.#position + 1;
-    let hash = length;
-    for (let index = 0; index < length; index++) hash = Math.imul(hash, 31) + this.#bytes[start + index]!;
-    const slot = hash & (recentKeys.length - 1);
-    const recent = recentKeys[slot]!;
-    if (recent.length === length && this.#isAt(recent, start)) {
-      this.#position = start + length;
-      return recent;
-    }
-    const key = this.value() as string;
-    if (key.length === length) recentKeys[slot] = key; // All ASCII.
+    if (length < 0 || length > RECENT_LENGTH) return this.value() as string; // A longer key.
+    const key = readRecentText(this.#bytes, this.#position + 1, length);
+    if (key === undefined) return this.value() as string;
+    this.#position += 1 + length;
     return key;
-  }
-
-  #isAt(text: string, start: number): boolean {
-    for (let index = 0; index < text.length; index++) {
-      if (text.charCodeAt(index) !== this.#bytes[start + index]) return false;
-    }
-    return true;
   }
 
   #text(length: number): string {
     const start = this.#position;
     this.#position += length;
     if (length <= SHORT_TEXT) {
-      const text = this.#ascii(start, length);
+      const text = readAscii(this.#bytes, start, length);
       if (text !== undefined) return text;
     }
     return this.#utf8(start, length);
@@ -191,31 +174,6 @@ export class ValueDecoder {
     } catch (cause) {
       throw this.#wrong("a string in it is no valid UTF-8", cause);
     }
-  }
-
-  /** Undefined where it is not all ASCII. Eight characters at a time: a string made one by one is a chain of pieces. */
-  #ascii(start: number, length: number): string | undefined {
-    const bytes = this.#bytes;
-    const end = start + length;
-    let text = "";
-    let position = start;
-    for (; position + 8 <= end; position += 8) {
-      const a = bytes[position]!, b = bytes[position + 1]!, c = bytes[position + 2]!, d = bytes[position + 3]!;
-      const e = bytes[position + 4]!, f = bytes[position + 5]!, g = bytes[position + 6]!, h = bytes[position + 7]!;
-      if ((a | b | c | d | e | f | g | h) & 0x80) return undefined;
-      text += String.fromCharCode(a, b, c, d, e, f, g, h);
-    }
-    for (; position + 2 <= end; position += 2) {
-      const a = bytes[position]!, b = bytes[position + 1]!;
-      if ((a | b) & 0x80) return undefined;
-      text += String.fromCharCode(a, b);
-    }
-    if (position < end) {
-      const a = bytes[position]!;
-      if (a & 0x80) return undefined;
-      text += String.fromCharCode(a);
-    }
-    return text;
   }
 
   #extension(length: number): unknown {
