@@ -12,6 +12,7 @@ import { decodeBody, SUBPROTOCOL, TICKET_LIFE, TroupeError } from "../protocol/m
 import { createApi } from "./api.ts";
 import { type Door, refuseVersion } from "./door.ts";
 import type { LiveTopics } from "./live.ts";
+import { metricsResponse } from "./metrics.ts";
 import { MOST_MODULE_BYTES, uploadBody, UploadedModules } from "./modules.ts";
 import { serveWithDeno } from "./serve_with_deno.ts";
 import type { OpenSockets } from "./open_sockets.ts";
@@ -58,6 +59,7 @@ export function createApp({ server, door, sockets, page }: AppOptions) {
     .get("/assets/:name", (c) => page ? dashboardAsset(c.req.param("name")) : c.notFound())
     .get("/healthz", (c) => c.json({ status: "ok" as const }))
     .get("/readyz", (c) => c.json({ ready: server.ready }, server.ready ? 200 : 503))
+    .get("/metrics", async (c) => door.admitsScrape(c.req.raw) ? await metricsResponse(server) : door.unauthorized())
     .use("/troupe.js", allowed)
     .use("/troupe/*", allowed)
     .get("/troupe.js", () => new Response(browserClient, { headers: JAVASCRIPT }))

@@ -5,6 +5,7 @@
  */
 
 import { SUBPROTOCOL, TICKET_SUBPROTOCOL, type TicketClaims } from "../protocol/mod.ts";
+import { bearsKey } from "../protocol/metrics_key.ts";
 import type { PageSessions } from "./page_sessions.ts";
 import { ownOrigin, sessionOf } from "./sign_in.ts";
 import type { Tickets } from "./tickets.ts";
@@ -16,6 +17,8 @@ export interface DoorOptions {
   readonly token: string | undefined;
   /** Checks tickets. */
   readonly tickets: Tickets;
+  /** What a monitoring system may show in the token's place, for metrics alone. */
+  readonly metricsKey?: string | undefined;
   /** Who is signed in to the dashboard. */
   readonly sessions: PageSessions;
   /** Origins of pages that may connect, besides the scheduler's own. */
@@ -84,6 +87,14 @@ export class Door {
     if (header === null) return sessionOf(request, sessions) === undefined ? undefined : { kind: "session" };
     const given = /^Bearer (.*)$/i.exec(header)?.[1] ?? "";
     return isSameToken(given, token) ? { kind: "token" } : undefined;
+  }
+
+  /** Whether a request may read metrics: by the token, a session, or the key that is for nothing else. */
+  admitsScrape(request: Request): boolean {
+    const { metricsKey } = this.#options;
+    if (metricsKey !== undefined && bearsKey(request.headers.get("authorization"), metricsKey)) return true;
+    const grant = this.admit(request);
+    return grant !== undefined && grant.kind !== "ticket";
   }
 
   /** What a missing and a wrong token get alike. */

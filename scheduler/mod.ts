@@ -14,6 +14,7 @@
 
 import { getLogger } from "npm:@logtape/logtape@^2.4.0";
 import { platformClock } from "../connection/mod.ts";
+import { metricsKeyOf } from "../protocol/metrics_key.ts";
 import type { SchedulerSnapshot } from "../protocol/mod.ts";
 import { createApp } from "./app.ts";
 import { Door } from "./door.ts";
@@ -122,7 +123,15 @@ export async function serveScheduler(options: SchedulerOptions = {}): Promise<Sc
   refuseUnsafe(options, host, loopback);
   const token = options.auth === false ? undefined : await findToken(options.token);
   const server = new SchedulerServer({ runtime: `deno ${Deno.version.deno}`, loopback });
-  const door = new Door({ token, tickets: server.tickets, sessions: server.sessions, allowOrigins, allowHosts });
+  const metricsKey = token === undefined ? undefined : await metricsKeyOf(token);
+  const door = new Door({
+    token,
+    metricsKey,
+    tickets: server.tickets,
+    sessions: server.sessions,
+    allowOrigins,
+    allowHosts,
+  });
   const sockets = new OpenSockets();
   const app = createApp({ server, door, sockets, page: dashboard });
   const listener = listen({

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { metricsKeyOf } from "../protocol/metrics_key.ts";
 import { Door } from "./door.ts";
 import { readList, readVariable } from "./environment.ts";
 import type { AppOptions } from "./app.ts";
@@ -66,7 +67,15 @@ async function start(
   ending?.addEventListener("abort", () => server.close());
   const allowOrigins = readList("TROUPE_ALLOW_ORIGIN");
   const allowHosts = readList("TROUPE_ALLOW_HOST");
-  const door = new Door({ token, tickets: server.tickets, sessions: server.sessions, allowOrigins, allowHosts });
+  const metricsKey = token === undefined ? undefined : await metricsKeyOf(token);
+  const door = new Door({
+    token,
+    metricsKey,
+    tickets: server.tickets,
+    sessions: server.sessions,
+    allowOrigins,
+    allowHosts,
+  });
   return createApp({ server, door, sockets: new OpenSockets(), page: true });
 }
 

@@ -35,6 +35,8 @@ export const hostBoot = object({
   allowModules: list(text),
   /** Milliseconds that a module may take to load. */
   moduleTimeout: uint,
+  /** What a monitoring system has to show for its metrics; empty where nothing has to be. */
+  metricsKey: text,
   /** How many shared isolates it starts at the most. */
   isolates: uint,
   /** How many task isolates it starts at the most. */

@@ -37,12 +37,13 @@ export function createCallerDoor(options: CallerDoorOptions): (request: Request)
   const names = new Set([...hostnames, "localhost"].map((name) => name.toLowerCase()));
 
   return async (request) => {
-    if (!isKnownHost(request.headers.get("host"), names)) return plain(421, "This server is not known by that name");
     const { pathname } = new URL(request.url);
     // Clients ask whether they can reach this port before they choose a route; the answer says nothing else.
-    if (pathname === "/healthz") return plain(200, "ok", { "access-control-allow-origin": "*" });
-    const origin = request.headers.get("origin");
-    if (origin !== null && !allowOrigins.includes(origin)) return plain(403, "Web pages may not connect here");
+    if (pathname === "/healthz" && isKnownHost(request.headers.get("host"), names)) {
+      return plain(200, "ok", { "access-control-allow-origin": "*" });
+    }
+    const refused = refuseStranger(request, names, allowOrigins);
+    if (refused) return refused;
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return plain(426, "Only WebSockets are served here");
     }
@@ -52,6 +53,18 @@ export function createCallerDoor(options: CallerDoorOptions): (request: Request)
     onCaller(createWebSocketTransport(socket, ACCEPTED_POLICY));
     return response;
   };
+}
+
+/** Refuses a request under a name that is not ours (421), or of a web page (403); `undefined` where neither is so. */
+export function refuseStranger(
+  request: Request,
+  names: ReadonlySet<string>,
+  allowOrigins: readonly string[] = [],
+): Response | undefined {
+  if (!isKnownHost(request.headers.get("host"), names)) return plain(421, "This server is not known by that name");
+  const origin = request.headers.get("origin");
+  if (origin !== null && !allowOrigins.includes(origin)) return plain(403, "Web pages may not connect here");
+  return undefined;
 }
 
 /** Checks tickets, and remembers spent ones until they are void anyway. */

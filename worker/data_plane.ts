@@ -7,7 +7,7 @@
 import { Hono } from "npm:hono@^4.13.0";
 import type { Transport } from "../connection/mod.ts";
 import { WEBSOCKET_PATH } from "../protocol/mod.ts";
-import { createCallerDoor } from "./caller_door.ts";
+import { createCallerDoor, refuseStranger } from "./caller_door.ts";
 import type { IsolateSettings } from "./isolate.ts";
 
 /** Milliseconds that callers have to take note of the end. */
@@ -28,6 +28,8 @@ export interface DataPlaneOptions {
   readonly singlePort: boolean;
   /** What every isolate knows. */
   readonly settings: Pick<IsolateSettings, "worker" | "host" | "publicKey">;
+  /** Answers a scrape of metrics. */
+  readonly scrape?: (request: Request) => Promise<Response>;
   /** Serves a caller that was let in. */
   readonly serve: (home: string, transport: Transport) => void;
 }
@@ -39,6 +41,7 @@ export class DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #base: string;
   readonly #port: number;
+  readonly #names: ReadonlySet<string>;
   readonly #doors = new Map<string, (request: Request) => Response | Promise<Response>>();
   #server: Deno.HttpServer<Deno.NetAddr>;
   #closing = false;
@@ -46,6 +49,7 @@ export class DataPlane {
   /** Listens at once. */
   constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#names = new Set([options.hostname, contactName(options.contact), "localhost"]);
     this.#server = this.#listen(options.port);
     this.#port = this.#server.addr.port;
     this.#base = `ws://${authority(options.contact, this.#port)}${WEBSOCKET_PATH}`;
@@ -72,6 +76,8 @@ export class DataPlane {
     const inline = ({ req }: { req: { raw: Request } }) => this.#door(INLINE_HOME)(req.raw);
     app.get("/healthz", inline);
     app.get(WEBSOCKET_PATH, inline);
+    const { scrape } = this.#options;
+    if (scrape) app.get("/metrics", ({ req }) => refuseStranger(req.raw, this.#names) ?? scrape(req.raw));
     if (this.#options.singlePort) {
       app.get(`${WEBSOCKET_PATH}/:home`, ({ req }) => this.#door(req.param("home"))(req.raw));
     }
@@ -100,12 +106,16 @@ export class DataPlane {
       host: settings.host,
       home,
       publicKey: settings.publicKey,
-      hostnames: [hostname, URL.parse(`ws://${contact}/`)?.hostname ?? contact],
+      hostnames: [hostname, contactName(contact)],
       onCaller: (transport) => serve(home, transport),
     });
     this.#doors.set(home, door);
     return door;
   }
+}
+
+function contactName(contact: string): string {
+  return URL.parse(`ws://${contact}/`)?.hostname ?? contact;
 }
 
 /** Name and port as they stand in a URL. A contact may bring its own port, or be an IPv6 address. */

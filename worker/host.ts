@@ -29,6 +29,7 @@ import { HostTasks } from "./host_tasks.ts";
 import { InlineIsolate } from "./inline_isolate.ts";
 import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
 import { IsolatePool, type PoolOrder } from "./isolate_pool.ts";
+import { answerScrape } from "./metrics.ts";
 import { ModuleGraphs, type ModuleSource } from "./module_graph.ts";
 import { ModulePolicy } from "./module_policy.ts";
 import { ResultStore } from "./result_store.ts";
@@ -49,12 +50,14 @@ export interface HostOptions {
   readonly ticket: string;
   /** Further certificate authorities, as PEM; a host process has them by `--cert`. */
   readonly caCerts?: readonly string[] | undefined;
+  /** What has to be shown for metrics; empty where nothing has to. */
+  readonly metricsKey: string;
   /** Whether the process is there for this host alone: then everything that is printed in it counts. */
   readonly ownsProcess: boolean;
   /** What every isolate knows. */
   readonly settings: Omit<IsolateSettings, "listen" | "scheduler" | "caCerts" | "hostAddress">;
   /** Where callers can reach it; `undefined` where it only dials out, and starts no isolates. */
-  readonly dataPlane: Omit<DataPlaneOptions, "settings" | "serve"> | undefined;
+  readonly dataPlane: Omit<DataPlaneOptions, "settings" | "serve" | "scrape"> | undefined;
   /** How many shared isolates run at the most. */
   readonly isolates: number;
   /** How many task isolates run at the most. */
@@ -113,6 +116,12 @@ export class Host {
     this.#dataPlane = dataPlane && new DataPlane({
       ...dataPlane,
       settings: options.settings,
+      scrape: (request) =>
+        answerScrape(request, options.metricsKey, {
+          counters: this.#counters,
+          isolates: () => this.#pool.size + this.#taskIsolates.size,
+          resultBytes: () => this.#results.bytes,
+        }),
       serve: (home, transport) => this.#pool.serve(home, transport),
     });
     this.address = this.#dataPlane?.address ?? "";

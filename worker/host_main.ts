@@ -51,6 +51,7 @@ function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
   return startHost({
     scheduler: boot.scheduler,
     ticket: boot.ticket,
+    metricsKey: boot.metricsKey,
     ownsProcess: true,
     settings: {
       worker: boot.worker,

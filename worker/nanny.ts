@@ -7,6 +7,8 @@
 
 import { getLogger } from "npm:@logtape/logtape@^2.4.0";
 import { CloseCode, type LossReason, randomHex, toBase64Url } from "../protocol/mod.ts";
+import { metricsKeyOf } from "../protocol/metrics_key.ts";
+import type { HostBoot } from "./boot.ts";
 import { BeatListener } from "./beat_listener.ts";
 import { type HostEnd, HostProcess } from "./host_process.ts";
 import { createModuleSource } from "./module_graph.ts";
@@ -142,7 +144,10 @@ export class Nanny implements RunningWorker {
     const incarnation = randomHex(8);
     const ticket = await link.hostStarting(incarnation);
     if (this.#leaving) return undefined;
-    const host = this.#startHost(link, incarnation, ticket);
+    const { token } = this.#settings;
+    const metricsKey = token === undefined ? "" : await metricsKeyOf(token);
+    if (this.#leaving) return undefined;
+    const host = this.#startHost(link, { incarnation, ticket, metricsKey });
     this.#host = host;
     host.running.then(({ address }) => {
       this.#address = address;
@@ -160,7 +165,10 @@ export class Nanny implements RunningWorker {
     return end;
   }
 
-  #startHost(link: WorkerLink, incarnation: string, ticket: string): HostProcess {
+  #startHost(
+    link: WorkerLink,
+    { incarnation, ticket, metricsKey }: Pick<HostBoot, "incarnation" | "ticket" | "metricsKey">,
+  ): HostProcess {
     const { welcome } = link;
     const settings = this.#settings;
     const { hello, clock } = settings;
@@ -184,6 +192,7 @@ export class Nanny implements RunningWorker {
       boot: {
         scheduler: settings.scheduler,
         ticket,
+        metricsKey,
         worker: welcome.worker,
         workerName: welcome.name,
         incarnation,

@@ -144,6 +144,7 @@ export class SingleWorker implements RunningWorker {
       scheduler,
       ticket: await link.hostStarting(incarnation),
       caCerts,
+      metricsKey: "",
       ownsProcess: false,
       settings: {
         worker,
