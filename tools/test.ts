@@ -21,6 +21,7 @@ const PATHS: readonly string[] = [
   "scheduler",
   "worker",
   "cluster",
+  "cli",
 ];
 
 /** Tests start processes and servers, use temporary files, read and set variables; a browser asks for the system. */

@@ -26,6 +26,7 @@ const FOLDERS = [
   "scheduler",
   "worker",
   "cluster",
+  "cli",
   "examples",
   "tests",
   "bench",
