@@ -95,6 +95,8 @@ export async function* eventsOf(
 }
 
 function reasonOf(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  // The error of `fetch` itself says little; what it was caused by says why.
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  const text = inner instanceof Error ? inner.message : String(inner);
   return /refused/i.test(text) ? "nobody answers there" : text.split("\n", 1)[0]!;
 }

@@ -130,7 +130,7 @@ describe("deno task troupe", () => {
 
   it("shows what was printed, and follows it", async () => {
     const printed = await troupe(["logs", "Talker-1"]);
-    assertMatch(printed.out, /^\d\d:\d\d:\d\d log   Talker-1\.say said hello\n$/);
+    assertMatch(printed.out, /^\d\d:\d\d:\d\d log +Talker-1\.say said hello\n$/);
     const child = start(["logs", "--follow", "--class", "Talker"]);
     const lines = new Lines(child.stdout);
     assertMatch((await lines.next())!, /said hello$/);
