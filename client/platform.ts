@@ -20,12 +20,15 @@ interface DenoPlatform {
   readDir(path: URL): AsyncIterable<{ readonly name: string; readonly isFile: boolean; readonly isDirectory: boolean }>;
   readFile(path: URL): Promise<Uint8Array>;
   createHttpClient?(options: { caCerts: string[] }): unknown;
+  readonly stderr: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
+  consoleSize(): { readonly columns: number };
 }
 
 /** The part of Node's and Bun's `process` that is used here. */
 interface ProcessPlatform {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr?: { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
 }
 
 /** A local cluster, as `cluster/mod.ts` makes it: that layer stands above this one, so its shape is said here. */
@@ -46,6 +49,27 @@ export function runtimeName(): string {
   if (versions?.["bun"]) return `bun ${versions["bun"]}`;
   if (versions?.["node"]) return `node ${versions["node"]}`;
   return "browser";
+}
+
+/** A terminal on which something can be shown while it goes on. */
+export interface Terminal {
+  /** Writes to it. */
+  write(text: string): void;
+  /** How wide it is, now. */
+  columns(): number;
+}
+
+/** The terminal that standard error is; `undefined` where it is none. */
+export function terminal(): Terminal | undefined {
+  if (deno?.stderr) {
+    if (!deno.stderr.isTerminal()) return undefined;
+    return {
+      write: (text) => void deno.stderr.writeSync(new TextEncoder().encode(text)),
+      columns: () => deno.consoleSize().columns,
+    };
+  }
+  const stderr = nodeProcess?.stderr;
+  return stderr?.isTTY ? { write: (text) => void stderr.write(text), columns: () => stderr.columns ?? 80 } : undefined;
 }
 
 /** Whether the first frame of a long message waits for TCP: true for Deno's own WebSocket client. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Client, remote } from "../mod.ts";
+import { Client, progress, remote } from "../mod.ts";
 import { Counter } from "./counter.ts";
 import { Waiter } from "./waiter.ts";
 
@@ -61,8 +61,8 @@ if (import.meta.main) {
   show("const waits = Array.from({ length: 1000 }, () => waiter.wait());", undefined);
   show("waits.filter((wait) => wait.done()).length", waits.filter((wait) => wait.done()).length);
   await waiter.set();
-  await Promise.all(waits);
-  show("await waiter.set(); await Promise.all(waits);", undefined);
+  await progress(waits);
+  show("await waiter.set(); await progress(waits);", undefined);
   show("waits.filter((wait) => wait.done()).length", waits.filter((wait) => wait.done()).length);
 
   const latency = await measure(() => counter.increment());

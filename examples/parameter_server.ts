@@ -19,7 +19,7 @@
  * @module
  */
 
-import { type Actor, Client, remote } from "../mod.ts";
+import { type Actor, Client, progress, remote } from "../mod.ts";
 
 /** The weights that the generated data hides. */
 export const HIDDEN: readonly number[] = [1.5, -2, 0.5, 1, -0.5];
@@ -122,6 +122,7 @@ if (import.meta.main) {
   console.log(`loss at the start: ${mean(losses).toFixed(4)}`);
   for (let round = 0; round < 5; round++) {
     const trained = seeds.map((seed) => client.submit(train, [server, seed, 40], { pure: false }));
+    await progress(trained);
     const loss = mean(await client.gather(trained));
     console.log(`loss after ${await server.updates} updates: ${loss.toFixed(4)}`);
   }

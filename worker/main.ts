@@ -5,12 +5,15 @@
  */
 
 import { parseArgs } from "node:util";
-import { ConnectionLostError, ProtocolError, UnauthorizedError } from "../protocol/mod.ts";
+import { findToken } from "../client/platform.ts";
+import { platformClock } from "../connection/mod.ts";
+import { ConnectionLostError, DEFAULT_SCHEDULER_ADDRESS, ProtocolError, UnauthorizedError } from "../protocol/mod.ts";
 import { readLine } from "./boot.ts";
 import { configureLogging, preferredLogForm } from "./logging.ts";
 import { DRAIN_TIMEOUT, startWorker, type Worker } from "./mod.ts";
 import { helpText, parseCommand, UsageError, type WorkerCommand } from "./options.ts";
 import { describePermissions } from "./permissions.ts";
+import { showStatus } from "./status_line.ts";
 
 /** Milliseconds that calls have when the program that started the worker is gone, or closed it. */
 const CHILD_DRAIN_TIMEOUT = 1000;
@@ -39,7 +42,21 @@ async function main(): Promise<number> {
     if (workers === undefined) return leaving.exitCode;
     for (const worker of workers) announce(worker, command);
     leaving.follow(workers);
-    await Promise.all(workers.map(({ finished }) => finished));
+    const hideStatus = command.child || !Deno.stderr.isTerminal() ? () => {} : showStatus({
+      scheduler: command.options.scheduler ?? DEFAULT_SCHEDULER_ADDRESS,
+      token: findToken(),
+      workers: () => workers.map(({ id }) => id),
+      terminal: {
+        write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+        size: () => Deno.consoleSize(),
+      },
+      clock: platformClock,
+    });
+    try {
+      await Promise.all(workers.map(({ finished }) => finished));
+    } finally {
+      hideStatus();
+    }
     return leaving.exitCode;
   } catch (error) {
     return fail(error);
