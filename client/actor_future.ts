@@ -19,16 +19,16 @@ export interface ActorFutureOptions extends ObservedPromiseOptions {
   onCancel?: ((reason: unknown) => void) | undefined;
 }
 
-/** A future and the two functions that settle it. Only the first settling counts. */
+/** A future, and what settles it. Only the first settling counts. */
 export interface ActorFutureResolvers<T> {
   /** What the caller gets. */
   readonly future: ActorFuture<T>;
   /** Settles it with a value. */
-  readonly resolve: (value: T) => void;
+  resolve(value: T): void;
   /** Settles it with an error. */
-  readonly reject: (error: unknown) => void;
+  reject(error: unknown): void;
   /** The same, for an error that came from elsewhere: `join` is told the stack of the code that awaits it, if any does. */
-  readonly rejectFromInside: (error: unknown, join: (awaiting: string) => void) => void;
+  rejectFromInside(error: unknown, join: (awaiting: string) => void): void;
 }
 
 /** Makes the future of one call that is under way. */
@@ -38,35 +38,42 @@ export function createActorFuture<T>(options: ActorFutureOptions): ActorFutureRe
 
 /** A future that has failed before anything was sent. */
 export function rejectedActorFuture<T>(error: unknown, options: ActorFutureOptions): ActorFuture<T> {
-  const { future, reject } = createActorFuture<T>(options);
-  reject(error);
-  return future;
+  const resolvers = createActorFuture<T>(options);
+  resolvers.reject(error);
+  return resolvers.future;
 }
 
 class CallFuture<T> extends ObservedPromise<T> implements ActorFuture<T> {
   static create<T>(options: ActorFutureOptions): ActorFutureResolvers<T> {
-    const future = new CallFuture<T>(options);
-    return {
-      future,
-      resolve: (value) => {
-        if (!future.done()) future.fulfil(value);
-      },
-      reject: (error) => {
-        if (!future.done()) future.fail(error);
-      },
-      rejectFromInside: (error, join) => {
-        if (!future.done()) future.failFromInside(error, join);
-      },
-    };
+    return new CallFuture.#Resolvers(new CallFuture<T>(options));
   }
 
-  readonly #repr: string;
-  readonly #onCancel: ((reason: unknown) => void) | undefined;
+  /** One object instead of a function for each way to settle: there is one for each call. */
+  static readonly #Resolvers = class<T> implements ActorFutureResolvers<T> {
+    readonly future: CallFuture<T>;
+
+    constructor(future: CallFuture<T>) {
+      this.future = future;
+    }
+
+    resolve(value: T): void {
+      if (!this.future.done()) this.future.fulfil(value);
+    }
+
+    reject(error: unknown): void {
+      if (!this.future.done()) this.future.fail(error);
+    }
+
+    rejectFromInside(error: unknown, join: (awaiting: string) => void): void {
+      if (!this.future.done()) this.future.failFromInside(error, join);
+    }
+  };
+
+  readonly #options: ActorFutureOptions;
 
   private constructor(options: ActorFutureOptions) {
     super("call", options);
-    this.#repr = options.repr;
-    this.#onCancel = options.onCancel;
+    this.#options = options;
   }
 
   cancel(reason?: unknown): void {
@@ -74,16 +81,16 @@ class CallFuture<T> extends ObservedPromise<T> implements ActorFuture<T> {
     // Whoever cancels knows that it fails.
     this.markObserved();
     try {
-      this.#onCancel?.(reason);
+      this.#options.onCancel?.(reason);
     } finally {
       if (!this.done()) {
         const options = reason === undefined ? {} : { cause: reason };
-        this.fail(new CallCancelledError(`${this.#repr} was cancelled`, options));
+        this.fail(new CallCancelledError(`${this} was cancelled`, options));
       }
     }
   }
 
   override toString(): string {
-    return this.#repr;
+    return this.#options.repr;
   }
 }

@@ -37,8 +37,9 @@ export function captureCallSite(): CallSite {
 }
 
 function refill(): boolean {
-  const now = performance.now();
-  left = Math.min(RATE, left + (now - filledAt) * RATE / 1000);
+  // Asked at each call of a busy loop: this clock is the cheaper one, and may be set back.
+  const now = Date.now();
+  left = Math.min(RATE, left + Math.max(0, now - filledAt) * RATE / 1000);
   filledAt = now;
   return left >= 1;
 }

@@ -19,40 +19,15 @@ export interface ObservedPromiseOptions {
   reference?: (() => unknown) | undefined;
 }
 
-/** When a future settled, and who waits to be told. */
-class Settlement implements FutureLink {
-  /** Futures of this copy of the library that have settled so far. */
-  static #count = 0;
+/** Futures of this copy of the library that have settled so far. */
+let settledFutures = 0;
 
-  readonly kind: "call" | "key";
-  readonly reference: () => unknown;
-  readonly observe: () => void;
-  order = 0;
-  failed = false;
-  #listeners: Set<() => void> | undefined;
-
-  constructor(kind: "call" | "key", reference: () => unknown, observe: () => void) {
-    this.kind = kind;
-    this.reference = reference;
-    this.observe = observe;
-  }
-
-  settle(failed: boolean): void {
-    this.failed = failed;
-    if (this.order > 0) return;
-    this.order = ++Settlement.#count;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) { for (const listener of listeners) listener(); }
-  }
-
-  onSettled(listener: () => void): () => void {
-    // A function of its own, so that one that is given twice is told twice.
-    const own = () => listener();
-    this.#listeners ??= new Set();
-    this.#listeners.add(own);
-    return () => this.#listeners?.delete(own);
-  }
+// The executor of a promise runs before `super` has returned: this is where it leaves what it is given.
+let givenFulfil: (value: never) => void;
+let givenReject: (error: unknown) => void;
+function takeGiven(fulfil: (value: never) => void, reject: (error: unknown) => void): void {
+  givenFulfil = fulfil;
+  givenReject = reject;
 }
 
 /**
@@ -67,27 +42,25 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
     return Promise;
   }
 
+  readonly #kind: "call" | "key";
+  readonly #options: ObservedPromiseOptions;
   readonly #fulfil: (value: T) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #settlement: Settlement;
-  readonly #unobserved: UnobservedErrors;
-  readonly #owner: unknown;
   #observed = false;
   #error: unknown;
+  /** 0 until it settles, then its place among all that have. */
+  #order = 0;
+  #failed = false;
+  #listeners: Set<() => void> | undefined;
+  #link: FutureLink | undefined;
 
-  /** Makes one that is pending. */
+  /** Makes one that is pending. It costs little, as there is one for each call: the options are kept as they are. */
   protected constructor(kind: "call" | "key", options: ObservedPromiseOptions) {
-    let fulfil!: (value: T) => void;
-    let reject!: (error: unknown) => void;
-    super((resolveNative, rejectNative) => {
-      fulfil = resolveNative;
-      reject = rejectNative;
-    });
-    this.#fulfil = fulfil;
-    this.#reject = reject;
-    this.#settlement = new Settlement(kind, options.reference ?? noReference, () => this.markObserved());
-    this.#unobserved = options.unobserved ?? defaultUnobservedErrors;
-    this.#owner = options.owner;
+    super(takeGiven as (fulfil: (value: T | PromiseLike<T>) => void, reject: (error: unknown) => void) => void);
+    this.#kind = kind;
+    this.#options = options;
+    this.#fulfil = givenFulfil as (value: T) => void;
+    this.#reject = givenReject;
   }
 
   /** Subscribes, as every promise's `then` does, and with that counts as looking. */
@@ -114,7 +87,7 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
 
   /** Whether it has settled. */
   done(): boolean {
-    return this.#settlement.order > 0;
+    return this.#order > 0;
   }
 
   /** What it was rejected with. */
@@ -124,17 +97,17 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
 
   /** What it was made for. */
   get owner(): unknown {
-    return this.#owner;
+    return this.#options.owner;
   }
 
   /** What is behind it, for other parts of the library, also other copies. */
   get [FUTURE](): FutureLink {
-    return this.#settlement;
+    return this.#link ??= this.#createLink();
   }
 
   /** Tells the codec that it travels by reference. */
   get [REFERENCE](): FutureLink {
-    return this.#settlement;
+    return this[FUTURE];
   }
 
   /** A text for people. */
@@ -157,28 +130,32 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
 
   /** Marks it as settled; a value need not be here yet. */
   protected markSettled(failed: boolean): void {
-    this.#settlement.settle(failed);
+    this.#failed = failed;
+    if (this.#order > 0) return;
+    this.#order = ++settledFutures;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) { for (const listener of listeners) listener(); }
   }
 
   /** Keeps its error from being reported. */
   protected markObserved(): void {
     if (this.#observed) return;
     this.#observed = true;
-    if (this.#settlement.failed) this.#unobserved.forget(this);
+    if (this.#failed) this.#unobserved.forget(this);
   }
 
   /** Reports its error now if nobody has looked at it. */
   protected reportUnobserved(): void {
-    if (!this.#observed && this.#settlement.failed) this.#unobserved.flush((rejection) => rejection === this);
+    if (!this.#observed && this.#failed) this.#unobserved.flush((rejection) => rejection === this);
   }
 
   /** Settles it with a value. For the first settling only. */
   protected fulfil(value: T): void {
     this.#fulfil(value);
-    this.#settlement.settle(false);
+    this.markSettled(false);
   }
 
-  /** Settles it with an error. For the first settling only. */
   /**
    * Fails a few microtasks from now, from inside the chain of promises through which it is awaited: a stack that is taken
    * there, `awaiting`, ends in the code that awaits it. That costs a successful call nothing.
@@ -192,17 +169,46 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
       throw error;
     });
     this.#fulfil(failing as T);
-    this.#settlement.settle(true);
+    this.markSettled(true);
     if (!this.#observed) this.#unobserved.add(this);
   }
 
+  /** Settles it with an error. For the first settling only. */
   protected fail(error: unknown): void {
     this.#error = error;
     // Handled, as far as the platform is concerned; subscribers get promises of their own.
     super.then(undefined, ignore);
     this.#reject(error);
-    this.#settlement.settle(true);
+    this.markSettled(true);
     if (!this.#observed) this.#unobserved.add(this);
+  }
+
+  get #unobserved(): UnobservedErrors {
+    return this.#options.unobserved ?? defaultUnobservedErrors;
+  }
+
+  /** Made when somebody asks: the futures of most calls are only awaited. */
+  #createLink(): FutureLink {
+    // deno-lint-ignore no-this-alias
+    const future = this;
+    return {
+      kind: this.#kind,
+      reference: this.#options.reference ?? noReference,
+      get order() {
+        return future.#order;
+      },
+      get failed() {
+        return future.#failed;
+      },
+      observe: () => future.markObserved(),
+      onSettled(listener) {
+        // A function of its own, so that one that is given twice is told twice.
+        const own = () => listener();
+        future.#listeners ??= new Set();
+        future.#listeners.add(own);
+        return () => future.#listeners?.delete(own);
+      },
+    };
   }
 }
 

@@ -21,7 +21,14 @@ function setUp(options: Partial<ActorFutureOptions> = {}) {
     setTimer: timer.setTimer,
   });
   const made = createActorFuture<number>({ repr: "<ActorFuture: Counter.increment>", unobserved, ...options });
-  return { ...made, timer, reports, unobserved };
+  return {
+    future: made.future,
+    resolve: (value: number) => made.resolve(value),
+    reject: (error: unknown) => made.reject(error),
+    timer,
+    reports,
+    unobserved,
+  };
 }
 
 describe("ActorFuture", () => {

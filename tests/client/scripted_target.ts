@@ -38,9 +38,9 @@ export class ScriptedTarget implements HandleTarget {
 }
 
 function answer(value: unknown): ActorFuture<unknown> {
-  const { future, resolve } = createActorFuture<unknown>({ repr: "<ActorFuture: scripted>" });
-  resolve(value);
-  return future;
+  const resolvers = createActorFuture<unknown>({ repr: "<ActorFuture: scripted>" });
+  resolvers.resolve(value);
+  return resolvers.future;
 }
 
 async function* stream(values: unknown[]): AsyncGenerator<unknown> {

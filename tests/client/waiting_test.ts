@@ -11,7 +11,12 @@ import { CallTimeoutError } from "../../protocol/errors.ts";
 import { ScriptedTarget } from "./scripted_target.ts";
 
 function call<T = number>() {
-  return createActorFuture<T>({ repr: "<ActorFuture: Counter.increment>" });
+  const made = createActorFuture<T>({ repr: "<ActorFuture: Counter.increment>" });
+  return {
+    future: made.future,
+    resolve: (value: T) => made.resolve(value),
+    reject: (error: unknown) => made.reject(error),
+  };
 }
 
 function resolved<T>(value: T): ActorFuture<T> {
