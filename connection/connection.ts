@@ -47,6 +47,7 @@ export class Connection {
   #acknowledging = false;
   #hops = 0;
   readonly #hop = () => this.#hopOn();
+  readonly #take = (message: Message) => this.#message(message);
 
   /**
    * Starts at once; the receiver hears nothing before the constructor has returned.
@@ -115,7 +116,7 @@ export class Connection {
           { code: "PAYLOAD_TOO_LARGE" },
         );
       }
-      readFrame(frame, (message) => this.#message(message));
+      readFrame(frame, this.#take);
     } catch (error) {
       this.#refuse(error);
       return;

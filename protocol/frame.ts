@@ -46,6 +46,7 @@ export const PIECE_ROOM = 25;
 const LARGE_VALUE = 8193;
 
 const NO_TEXTS: readonly string[] = Object.freeze([]);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -386,22 +387,27 @@ export function encodeMessage(message: Message): Uint8Array<ArrayBuffer> {
  * @throws {ProtocolError} At the first byte that is not as the table says; messages before it have been handed over.
  */
 export function readFrame(frame: Uint8Array, receive: (message: Message) => void): void {
-  const reader = new Reader(frame);
-  while (reader.offset < frame.length) {
-    if (frame[reader.offset] === 0xc0) {
-      reader.offset++;
-      continue;
+  const reader = idleReader ?? new Reader();
+  idleReader = undefined;
+  try {
+    reader.begin(frame);
+    while (reader.offset < frame.length) {
+      if (frame[reader.offset] === 0xc0) reader.offset++;
+      else receive(reader.message());
     }
-    receive(reader.message());
+  } finally {
+    reader.begin(NO_BYTES);
+    idleReader = reader;
   }
 }
 
 class Reader {
   offset = 0;
-  readonly #bytes: Uint8Array;
+  #bytes = NO_BYTES;
 
-  constructor(bytes: Uint8Array) {
+  begin(bytes: Uint8Array): void {
     this.#bytes = bytes;
+    this.offset = 0;
   }
 
   message(): Message {
@@ -570,3 +576,6 @@ class Reader {
     );
   }
 }
+
+// Taken away while it is in use: whoever receives a message may read another frame meanwhile.
+let idleReader: Reader | undefined = new Reader();

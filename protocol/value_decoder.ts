@@ -48,27 +48,37 @@ const LARGE_BYTES = 64 * 1024;
 /** Up to this many bytes of ASCII a loop is faster than `TextDecoder`. */
 const SHORT_TEXT = 160;
 
+const NO_BYTES = new Uint8Array(0);
+const NO_CONTEXT: DecodeContext = Object.freeze({});
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Decodes one body that {@linkcode checkStructure} has passed. Anything else may make it read nonsense. */
 export class ValueDecoder {
-  readonly #bytes: Uint8Array;
-  readonly #context: DecodeContext;
+  #bytes: Uint8Array = NO_BYTES;
+  #context: DecodeContext = NO_CONTEXT;
   #view: DataView | undefined;
   #position = 0;
 
-  /** Begins at the first of `bytes`. */
-  constructor(bytes: Uint8Array, context: DecodeContext) {
-    this.#bytes = bytes;
-    this.#context = context;
-  }
-
   /**
-   * The next value.
+   * Decodes one value, and keeps nothing of it.
    *
    * @throws {SerializationError} Where content is wrong: malformed UTF-8, an invalid URL.
    */
-  value(): unknown {
+  decode(bytes: Uint8Array, context: DecodeContext): unknown {
+    this.#bytes = bytes;
+    this.#context = context;
+    this.#position = 0;
+    try {
+      return this.#value();
+    } finally {
+      this.#bytes = NO_BYTES;
+      this.#context = NO_CONTEXT;
+      this.#view = undefined;
+    }
+  }
+
+  /** The next value. */
+  #value(): unknown {
     const head = this.#bytes[this.#position++]!;
     if (head < 0x80) return head;
     if (head >= 0xe0) return head - 0x100;
@@ -135,7 +145,7 @@ export class ValueDecoder {
 
   #array(length: number): unknown[] {
     const array = new Array<unknown>(length);
-    for (let index = 0; index < length; index++) array[index] = this.value();
+    for (let index = 0; index < length; index++) array[index] = this.#value();
     return array;
   }
 
@@ -143,7 +153,7 @@ export class ValueDecoder {
     const object: Record<string, unknown> = {};
     for (let index = 0; index < length; index++) {
       const key = this.#key();
-      object[key] = this.value();
+      object[key] = this.#value();
     }
     return object;
   }
@@ -151,9 +161,9 @@ export class ValueDecoder {
   /** Objects repeat their keys. */
   #key(): string {
     const length = this.#bytes[this.#position]! - 0xa0;
-    if (length < 0 || length > RECENT_LENGTH) return this.value() as string; // A longer key.
+    if (length < 0 || length > RECENT_LENGTH) return this.#value() as string; // A longer key.
     const key = readRecentText(this.#bytes, this.#position + 1, length);
-    if (key === undefined) return this.value() as string;
+    if (key === undefined) return this.#value() as string;
     this.#position += 1 + length;
     return key;
   }
@@ -185,9 +195,9 @@ export class ValueDecoder {
       case EXTENSION.SET:
         return this.#set();
       case EXTENSION.ERROR:
-        return fromErrorEnvelope(this.value());
+        return fromErrorEnvelope(this.#value());
       case EXTENSION.REGEXP:
-        return this.#regExp(this.value() as unknown[]);
+        return this.#regExp(this.#value() as unknown[]);
     }
     this.#position += length;
     switch (type) {
@@ -214,8 +224,8 @@ export class ValueDecoder {
     const length = this.#arrayLength();
     const map = new Map<unknown, unknown>();
     for (let index = 0; index < length; index += 2) {
-      const key = this.value();
-      map.set(key, this.value());
+      const key = this.#value();
+      map.set(key, this.#value());
     }
     return map;
   }
@@ -223,7 +233,7 @@ export class ValueDecoder {
   #set(): Set<unknown> {
     const length = this.#arrayLength();
     const set = new Set<unknown>();
-    for (let index = 0; index < length; index++) set.add(this.value());
+    for (let index = 0; index < length; index++) set.add(this.#value());
     return set;
   }
 

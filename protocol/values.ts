@@ -22,8 +22,9 @@ const NOTHING = Object.freeze({});
 /** Characters that are kept of the message of an error that is too large to be sent. */
 const KEPT_TEXT = 65536;
 
-// Taken away while it is in use: a getter, or `context.reference`, may encode another value meanwhile.
+// Taken away while they are in use: a getter, or a function of the context, may encode or decode another value meanwhile.
 let idleEncoder: ValueEncoder | undefined = new ValueEncoder();
+let idleDecoder: ValueDecoder | undefined = new ValueDecoder();
 
 /**
  * Encodes a value, and lists the actors and futures in it.
@@ -48,7 +49,13 @@ export function encodeValue(value: unknown, context: EncodeContext = NOTHING): E
  */
 export function decodeValue(bytes: Uint8Array, context: DecodeContext = NOTHING): unknown {
   checkStructure(bytes, context.limits);
-  return new ValueDecoder(bytes, context).value();
+  const decoder = idleDecoder ?? new ValueDecoder();
+  idleDecoder = undefined;
+  try {
+    return decoder.decode(bytes, context);
+  } finally {
+    idleDecoder = decoder;
+  }
 }
 
 /**

@@ -225,7 +225,7 @@ describe("what checkStructure() accepts", () => {
     other.decode(bytes);
     const context = { actor: () => null, future: () => null };
     try {
-      new ValueDecoder(bytes, context).value();
+      new ValueDecoder().decode(bytes, context);
     } catch (error) {
       // Content, not structure: malformed UTF-8, an invalid URL.
       assert(error instanceof SerializationError, String(error));
