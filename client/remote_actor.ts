@@ -31,6 +31,7 @@ import { type CallSite, captureCallSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
 import type { ActorFuture, CallOptions } from "./types.ts";
+import { endSpan, type Span, startCallSpan, traceparentOf } from "./tracing.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 
 /** Bounds of what one client may have pending with one actor. */
@@ -129,7 +130,8 @@ export class RemoteActor {
     const link = this.#session.link(this.reference);
     const id = this.#session.nextCallId();
     const timeout = options.timeout ?? calls.timeout;
-    const call = new ActorCall(this, this.#session, { name, link, id, size, site, holder });
+    const span = startCallSpan({ className: this.manifest.className, method: name, key: this.key });
+    const call = new ActorCall(this, this.#session, { name, link, id, size, site, holder, span });
     if (encoded.refs.length > 0) call.hold(encoded.refs);
     this.#pendingCalls++;
     this.#pendingBytes += size;
@@ -152,7 +154,7 @@ export class RemoteActor {
       deadline: limited ? Math.ceil(timeout) : undefined,
       priority: encodePriority(options.priority ?? calls.priority),
       credit: undefined,
-      trace: undefined,
+      trace: span && traceparentOf(span),
     }, call);
     return future;
   }
@@ -179,6 +181,8 @@ interface ActorCallOptions {
   readonly site: CallSite;
   /** Who made it, and gets what is in its result. */
   readonly holder: Holder;
+  /** Its trace, where somebody traces. */
+  readonly span: Span | undefined;
 }
 
 /** One call from the moment that it is sent. It settles once. */
@@ -249,6 +253,7 @@ class ActorCall implements PendingCall {
       this.#take(refs);
     }
     this.#reference?.settle(() => ({ ok: true, value, refs }));
+    endSpan(this.#options.span);
     this.#settle()?.resolve(result);
   }
 
@@ -270,8 +275,10 @@ class ActorCall implements PendingCall {
 
   #reject(error: unknown, envelope: Uint8Array | undefined): void {
     this.#reference?.settle(() => ({ ok: false, error: envelope ?? encodeError(error) }));
-    const { site } = this.#options;
-    this.#settle()?.rejectFromInside(error, (awaiting) => void joined(error, awaiting, site));
+    const { site, span } = this.#options;
+    const resolvers = this.#settle();
+    if (resolvers) endSpan(span, error ?? "undefined");
+    resolvers?.rejectFromInside(error, (awaiting) => void joined(error, awaiting, site));
   }
 
   #giveUp(error: Error): void {

@@ -6,6 +6,7 @@
 
 import type { Actor, CallInfo, ClientApi, WorkerInfo } from "../client/types.ts";
 import type { Encoded, Executed, MessageOf } from "../protocol/mod.ts";
+import type { Span } from "../client/tracing.ts";
 import type { CountedCall, MethodCounts } from "./call_counters.ts";
 import type { Context } from "./context.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
@@ -136,6 +137,8 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
   stopTimer: (() => void) | undefined;
   counts: MethodCounts | undefined;
   startedAt = 0;
+  /** Its trace, where somebody traces. */
+  span: Span | undefined;
   readonly waited: number;
   readonly #owner: CallOwner;
 

@@ -25,6 +25,7 @@ import {
   ProtocolError,
   SerializationError,
 } from "../protocol/mod.ts";
+import { startServedSpan } from "../client/tracing.ts";
 import type { Actor, WorkerInfo } from "../client/types.ts";
 import { buildMethodTable, manifestOf, type MethodMember, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
@@ -213,9 +214,19 @@ export class ActorInstance implements CallOwner {
     const end = deadline === undefined ? undefined : this.#clock.now() + deadline;
     const call = new ActiveCall(this, message, receiver, waited);
     this.#counters.started(call, message.args.length);
+    const traced = startServedSpan(
+      { className: this.className, method: call.name, key: this.key },
+      message.trace,
+      waited,
+    );
     let value: unknown;
     try {
-      value = applyInContext(call, method, target, args);
+      if (traced) {
+        call.span = traced.span;
+        value = traced.run(() => applyInContext(call, method, target, args));
+      } else {
+        value = applyInContext(call, method, target, args);
+      }
       if (isThenable(value)) {
         this.#wait(call, value);
         if (end !== undefined) this.#limit(call, end, deadline!);

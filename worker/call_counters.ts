@@ -9,6 +9,7 @@
  */
 
 import type { Clock } from "../connection/mod.ts";
+import { endSpan, type Span } from "../client/tracing.ts";
 import { bucketOf, BUCKETS } from "../protocol/histogram.ts";
 import type { MethodKind } from "../protocol/mod.ts";
 import type { CallRecorder, CallSubject } from "./call_recorder.ts";
@@ -103,6 +104,8 @@ export interface CountedCall {
   counts: MethodCounts | undefined;
   /** When it started, on the clock of the counters. */
   startedAt: number;
+  /** Its trace, where somebody traces: it ends with the call. */
+  readonly span?: Span | undefined;
   /** How long it waited before, in milliseconds. */
   readonly waited: number;
 }
@@ -275,6 +278,11 @@ export class ActorCounters {
    * @param bytes Of its result.
    */
   finished(call: CountedCall, failed: boolean, bytes: number): void {
+    this.#finish(call, failed, bytes, failed ? "The call did not finish" : undefined);
+  }
+
+  #finish(call: CountedCall, failed: boolean, bytes: number, error: unknown): void {
+    endSpan(call.span, error);
     const time = finish(call, this.#clock.now(), failed, bytes);
     if (this.#recorder.watching) this.#recorder.called(this.#subject, call, time, failed);
     if (this.#ended) return;
@@ -287,7 +295,7 @@ export class ActorCounters {
 
   /** A call that started has failed: it threw, or what it gave cannot be sent. */
   failed(call: CountedCall, error: unknown): void {
-    this.finished(call, true, 0);
+    this.#finish(call, true, 0, error ?? "undefined");
     this.#recorder.threw(this.#subject, call, error);
   }
 

@@ -49,8 +49,9 @@ describe("progress", () => {
   it("takes one future, and none", async () => {
     const clock = new FakeClock();
     const { terminal, written } = createTerminal();
-    const { future, resolve } = createFuture();
-    resolve(1);
+    const made = createFuture();
+    const { future } = made;
+    made.resolve(1);
     await showProgress(future, terminal, clock);
     assertMatch(written.join(""), /1 of 1/);
     written.length = 0;
@@ -59,9 +60,10 @@ describe("progress", () => {
   });
 
   it("is quiet where there is no terminal, and refuses what is no future", async () => {
-    const { future, resolve } = createFuture();
+    const made = createFuture();
+    const { future } = made;
     const shown = showProgress([future], undefined, new FakeClock());
-    resolve(1);
+    made.resolve(1);
     await shown;
     await assertRejects(() => progress([Promise.resolve(1)] as never), TypeError, "takes futures of submit");
   });
