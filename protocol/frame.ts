@@ -181,6 +181,7 @@ export class FrameWriter {
     try {
       if (message.op === "call") this.#call(message);
       else if (message.op === "result") this.#result(message);
+      else if (message.op === "data") this.#data(message);
       else return false;
       return true;
     } catch {
@@ -213,6 +214,14 @@ export class FrameWriter {
     this.#uint(id);
     this.#binary(value);
     this.#texts(refs);
+  }
+
+  #data({ channel, frame }: MessageOf<"data">): void {
+    this.#reserve(2);
+    this.#bytes[this.#end++] = 0x93;
+    this.#bytes[this.#end++] = MESSAGES.data[0];
+    this.#uint(channel);
+    this.#binary(frame);
   }
 
   #optionalUint(value: number | undefined): void {
@@ -435,6 +444,7 @@ class Reader {
   #fields({ op, names, kinds }: Layout): Message {
     if (op === "call") return this.#call();
     if (op === "result") return { op, id: this.#uint(), value: this.#binary(), refs: this.#texts() };
+    if (op === "data") return { op, channel: this.#uint(), frame: this.#binary() };
     const message: Record<string, unknown> = { op };
     for (let index = 0; index < kinds.length; index++) message[names[index]!] = this.#field(kinds[index]!);
     return message as unknown as Message;
