@@ -44,7 +44,7 @@ export interface ContextOwner {
   /** The function of a task. */
   readonly method?: string;
   /** A handle of the actor; left out for a task. */
-  readonly handle?: () => Actor<unknown>;
+  handle?(): Actor<unknown>;
 }
 
 /** What runs in an actor's or task's name: a call, a constructor, a dispose hook, a function. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ActorManifest, MethodKind } from "../protocol/mod.ts";
+import { type ActorManifest, encodeManifest, type MethodKind } from "../protocol/mod.ts";
 
 /** A method, as it was when the table was built. */
 export interface MethodMember {
@@ -49,6 +49,42 @@ export function buildMethodTable(instance: object): MethodTable {
     }
   });
   return table;
+}
+
+/** What actors of one class have in common, and share: there may be a hundred thousand of them. */
+export interface ActorMembers {
+  /** Every call goes through it. */
+  readonly table: MethodTable;
+  /** What it says to callers. */
+  readonly manifest: ActorManifest;
+  /** The same, encoded. */
+  readonly encoded: Uint8Array;
+}
+
+/** The members of the last instance with a prototype, and the name of its class. */
+const lastMembers = new WeakMap<object, { readonly className: string; readonly members: ActorMembers }>();
+
+/** Looks at an instance, as {@linkcode buildMethodTable} does; what is as it was of the last one is the same object. */
+export function membersOf(className: string, instance: object): ActorMembers {
+  const table = buildMethodTable(instance);
+  const prototype = Object.getPrototypeOf(instance) as object | null;
+  const last = prototype === null ? undefined : lastMembers.get(prototype);
+  if (last?.className === className && equalTables(last.members.table, table)) return last.members;
+  const manifest = manifestOf(className, table);
+  // Kept for long, and cloned on its way to the host: not with the buffer that small values share.
+  const members: ActorMembers = { table, manifest, encoded: encodeManifest(manifest).slice() };
+  if (prototype !== null) lastMembers.set(prototype, { className, members });
+  return members;
+}
+
+function equalTables(one: MethodTable, other: MethodTable): boolean {
+  if (one.size !== other.size) return false;
+  for (const [name, member] of one) {
+    const found = other.get(name);
+    if (found?.type !== member.type) return false;
+    if (member.type === "method" && found.type === "method" && member.method !== found.method) return false;
+  }
+  return true;
 }
 
 /** What a table says to callers: methods and attributes, each sorted, so that equal classes have equal manifests. */

@@ -48,7 +48,7 @@ interface Entry {
   /** Set where it ended, perhaps while it was still being made. */
   ended: LossReason | "released" | undefined;
   /** Answers the order, if that has not been done. */
-  readonly cancel: (outcome: CreateOutcome) => void;
+  cancel: ((outcome: CreateOutcome) => void) | undefined;
 }
 
 /** The actors of one isolate. */
@@ -63,6 +63,8 @@ export class ActorHome {
   readonly #entries = new Map<string, Entry>();
   readonly #counters: CallCounters;
   readonly #timers = new Set<() => void>();
+  /** Random bytes for the tags of actors to come. */
+  #tags: Uint8Array = new Uint8Array(0);
   #ended: LossReason | undefined;
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
@@ -85,6 +87,8 @@ export class ActorHome {
     const entry: Entry = { key, instance: undefined, ended: undefined, cancel };
     this.#entries.set(incarnation, entry);
     const outcome = await Promise.race([this.#make(order, entry), cancelled]);
+    // What waited for the outcome need not be kept for as long as the actor lives.
+    entry.cancel = undefined;
     if (!outcome.ok) {
       this.#entries.delete(incarnation);
       this.scope.endHolder(key);
@@ -218,7 +222,7 @@ export class ActorHome {
           `Cannot start ${key}: ${target.name} gave ${object === null ? "null" : `a ${typeof object}`}, not an object`,
         );
       }
-      const tag = platformRandom(new Uint8Array(TAG_BYTES));
+      const tag = this.#createTag();
       const className = classNameOf(target) ?? order.target.name;
       const { scope, clock } = this;
       const count = (methods: ActorManifest["methods"]) => this.#counters.ofActor(className, key, incarnation, methods);
@@ -234,14 +238,22 @@ export class ActorHome {
     entry.instance = instance;
     const { tag, manifest } = instance;
     const { home, address } = this.scope;
-    return { ok: true, created: { home, address, tag, manifest } };
+    return { ok: true, created: { home, address, tag: tag.slice(), manifest } };
+  }
+
+  /** Part of a longer array of random bytes, as an array of its own weighs three times as much. */
+  #createTag(): Uint8Array {
+    if (this.#tags.length === 0) this.#tags = platformRandom(new Uint8Array(256 * TAG_BYTES));
+    const tag = this.#tags.subarray(0, TAG_BYTES);
+    this.#tags = this.#tags.subarray(TAG_BYTES);
+    return tag;
   }
 
   #endEntry(entry: Entry, reason: LossReason | "released"): void {
     entry.ended ??= reason;
     entry.instance?.end(reason);
     // Making an error costs more than all the rest of an actor's end: only who waits for its creation needs one.
-    if (!entry.instance) entry.cancel(failed(lost(entry.key, this.scope.worker, reason, "unknown"), "unknown"));
+    if (!entry.instance) entry.cancel?.(failed(lost(entry.key, this.scope.worker, reason, "unknown"), "unknown"));
   }
 
   async #dispose(instance: ActorInstance): Promise<void> {

@@ -17,7 +17,6 @@ import {
   CallTimeoutError,
   type Encoded,
   encodeError,
-  encodeManifest,
   type Executed,
   type LossReason,
   type MessageOf,
@@ -27,7 +26,7 @@ import {
 } from "../protocol/mod.ts";
 import { startServedSpan } from "../client/tracing.ts";
 import type { Actor, WorkerInfo } from "../client/types.ts";
-import { buildMethodTable, manifestOf, type MethodMember, type MethodTable } from "./actor_class.ts";
+import { membersOf, type MethodMember, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
 import type { ActorCounters } from "./call_counters.ts";
 import { CallLine } from "./call_line.ts";
@@ -55,6 +54,10 @@ export interface ActorInstanceOptions {
   readonly count: (methods: ActorManifest["methods"]) => ActorCounters;
 }
 
+// Never filled.
+const NO_CALLS = new Set<ActiveCall>();
+const NO_LINES = new Map<CallReceiver, CallLine>();
+
 /** One live actor. */
 export class ActorInstance implements CallOwner {
   /** The cluster-wide name. */
@@ -73,9 +76,10 @@ export class ActorInstance implements CallOwner {
   readonly #table: MethodTable;
   readonly #clock: Clock;
   readonly #counters: ActorCounters;
-  readonly #pending = new Set<ActiveCall>();
+  /** Made with the first call that has to wait: an actor that does nothing weighs a third of one that has both. */
+  #pending = NO_CALLS;
   /** Callers with calls that wait. */
-  readonly #lines = new Map<CallReceiver, CallLine>();
+  #lines = NO_LINES;
   #ended: LossReason | "released" | undefined;
   /** Set when it takes no more calls, resolved when none is under way. */
   #drained: PromiseWithResolvers<void> | undefined;
@@ -89,15 +93,16 @@ export class ActorInstance implements CallOwner {
     this.className = options.className;
     this.#object = options.object;
     this.#clock = options.clock;
-    this.#table = buildMethodTable(options.object);
-    const manifest: ActorManifest = manifestOf(options.className, this.#table);
-    // Kept for long, and cloned on its way to the host: not with the buffer that small values share.
-    this.manifest = encodeManifest(manifest).slice();
+    const { table, manifest, encoded } = membersOf(options.className, options.object);
+    this.#table = table;
+    this.manifest = encoded;
     this.#counters = options.count(manifest.methods);
   }
 
   /** A new handle of this actor. */
-  readonly handle = (): Actor<unknown> => this.scope.session.handleOf(this.#reference());
+  handle(): Actor<unknown> {
+    return this.scope.session.handleOf(this.#reference());
+  }
 
   /**
    * Runs a call, or refuses it. Whatever happens, the receiver gets exactly one answer, unless it cancels. A call with
@@ -197,6 +202,7 @@ export class ActorInstance implements CallOwner {
         counters: this.#counters,
         isCounted: (name) => this.#table.has(name),
       });
+      if (this.#lines === NO_LINES) this.#lines = new Map();
       this.#lines.set(receiver, line);
     }
     line.add(message, values);
@@ -245,6 +251,7 @@ export class ActorInstance implements CallOwner {
     }, (error) => {
       if (this.#settle(call)) this.#throw(call, error);
     });
+    if (this.#pending === NO_CALLS) this.#pending = new Set();
     this.#pending.add(call);
     call.receiver.onPending(call);
   }

@@ -122,10 +122,11 @@ export class CallCounters {
   readonly #announce: (news: CounterNews) => void;
   readonly #recorder: CallRecorder;
   readonly #classes = new Map<string, Map<string, MethodCounts>>();
-  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #groups = new Map<string, CountedClass>();
+  readonly #blocks: Float64Array[] = [];
   readonly #free: number[] = [];
   readonly #unhandled: Float64Array;
-  #nextSlot = 0;
+  #nextPlace = 0;
   #methods = 0;
 
   /**
@@ -153,26 +154,17 @@ export class CallCounters {
     incarnation: string,
     methods: Readonly<Record<string, MethodKind>>,
   ): ActorCounters {
-    const methodOf = this.#methodsOf(className);
-    for (const [name, kind] of Object.entries(methods)) methodOf(name, kind === "sync");
-    const place = this.#free.pop() ?? this.#nextSlot++;
+    const group = this.#groupOf(className);
+    for (const [name, kind] of Object.entries(methods)) group.methodOf(name, kind === "sync");
+    const place = this.#free.pop() ?? this.#nextPlace++;
     const block = Math.floor(place / ACTORS_PER_BLOCK);
     const slot = place % ACTORS_PER_BLOCK;
     const isNew = this.#blocks[block] === undefined;
-    const memory = this.#blocks[block] ??= sharedNumbers(ACTORS_PER_BLOCK * ACTOR_SIZE);
-    const counts = new Float64Array(memory, slot * ACTOR_SIZE * 8, ACTOR_SIZE).fill(0);
-    this.#announce({ type: "actor", key, incarnation, className, block, slot, memory: isNew ? memory : undefined });
-    return new ActorCounters({
-      clock: this.#clock,
-      recorder: this.#recorder,
-      subject: { key, className },
-      methodOf,
-      counts,
-      onEnded: () => {
-        this.#free.push(place);
-        this.#announce({ type: "actorEnded", incarnation });
-      },
-    });
+    const counts = this.#blocks[block] ??= new Float64Array(sharedNumbers(ACTORS_PER_BLOCK * ACTOR_SIZE));
+    counts.fill(0, slot * ACTOR_SIZE, (slot + 1) * ACTOR_SIZE);
+    const memory = isNew ? counts.buffer as SharedArrayBuffer : undefined;
+    this.#announce({ type: "actor", key, incarnation, className, block, slot, memory });
+    return new ActorCounters({ group, key, incarnation, counts, place });
   }
 
   /** A task's function starts. */
@@ -198,6 +190,24 @@ export class CallCounters {
     this.#unhandled[0]!++;
   }
 
+  #groupOf(className: string): CountedClass {
+    let group = this.#groups.get(className);
+    if (group === undefined) {
+      group = {
+        className,
+        clock: this.#clock,
+        recorder: this.#recorder,
+        methodOf: this.#methodsOf(className),
+        onEnded: (place, incarnation) => {
+          this.#free.push(place);
+          this.#announce({ type: "actorEnded", incarnation });
+        },
+      };
+      this.#groups.set(className, group);
+    }
+    return group;
+  }
+
   #methodsOf(className: string): (name: string, sync?: boolean) => MethodCounts {
     let methods = this.#classes.get(className);
     if (methods === undefined) this.#classes.set(className, methods = new Map());
@@ -214,44 +224,61 @@ export class CallCounters {
   }
 }
 
-interface ActorCountersOptions {
+/** What the counters of all actors of a class share. */
+interface CountedClass {
+  readonly className: string;
   readonly clock: Clock;
   readonly recorder: CallRecorder;
-  readonly subject: CallSubject;
-  readonly methodOf: (name: string) => MethodCounts;
-  readonly counts: Float64Array;
-  readonly onEnded: () => void;
+  readonly methodOf: (name: string, sync?: boolean) => MethodCounts;
+  readonly onEnded: (place: number, incarnation: string) => void;
 }
 
-/** The counters of one actor. Each call that starts finishes once; what waits first is queued, then unqueued. */
-export class ActorCounters {
-  readonly #clock: Clock;
-  readonly #methodOf: (name: string) => MethodCounts;
+interface ActorCountersOptions {
+  readonly group: CountedClass;
+  readonly key: string;
+  readonly incarnation: string;
+  /** The block in which it is counted. */
+  readonly counts: Float64Array;
+  /** Where, among all actors of the isolate. */
+  readonly place: number;
+}
+
+/**
+ * The counters of one actor. Each call that starts finishes once; what waits first is queued, then unqueued. There may be
+ * many idle ones, so each keeps little of its own.
+ */
+export class ActorCounters implements CallSubject {
+  /** Key of the actor. */
+  readonly key: string;
+  readonly #group: CountedClass;
+  readonly #incarnation: string;
   readonly #counts: Float64Array;
-  readonly #recorder: CallRecorder;
-  readonly #subject: CallSubject;
-  readonly #onEnded: () => void;
+  readonly #place: number;
   #ended = false;
 
-  constructor({ clock, recorder, subject, methodOf, counts, onEnded }: ActorCountersOptions) {
-    this.#clock = clock;
-    this.#recorder = recorder;
-    this.#subject = subject;
-    this.#methodOf = methodOf;
+  constructor({ group, key, incarnation, counts, place }: ActorCountersOptions) {
+    this.key = key;
+    this.#group = group;
+    this.#incarnation = incarnation;
     this.#counts = counts;
-    this.#onEnded = onEnded;
+    this.#place = place;
+  }
+
+  /** Name of its class. */
+  get className(): string {
+    return this.#group.className;
   }
 
   /** A call of a member that is there has to wait for its turn. */
   queued(name: string): void {
-    this.#methodOf(name).counts[METHOD.queued]!++;
-    this.#counts[ACTOR.queued]!++;
+    this.#group.methodOf(name).counts[METHOD.queued]!++;
+    this.#counts[this.#base + ACTOR.queued]!++;
   }
 
   /** It waits no more: it starts next, or never will. */
   unqueued(name: string): void {
-    this.#methodOf(name).counts[METHOD.queued]!--;
-    if (!this.#ended) this.#counts[ACTOR.queued]!--;
+    this.#group.methodOf(name).counts[METHOD.queued]!--;
+    if (!this.#ended) this.#counts[this.#base + ACTOR.queued]!--;
   }
 
   /**
@@ -260,16 +287,17 @@ export class ActorCounters {
    * @param bytes Of its arguments.
    */
   started(call: CountedCall, bytes: number): void {
-    const now = this.#clock.now();
-    const method = this.#methodOf(call.name);
+    const now = this.#group.clock.now();
+    const method = this.#group.methodOf(call.name);
     start(call, method, now, bytes);
     if (this.#ended) return;
     const counts = this.#counts;
-    counts[ACTOR.calls]!++;
-    if (counts[ACTOR.inFlight]!++ === 0) counts[ACTOR.busySince] = timeOrigin + now;
-    counts[ACTOR.bytesIn]! += bytes;
-    counts[ACTOR.lastMethod] = method.number + 1;
-    if (call.waited > 0) counts[ACTOR.queueingTime]! += call.waited;
+    const base = this.#base;
+    counts[base + ACTOR.calls]!++;
+    if (counts[base + ACTOR.inFlight]!++ === 0) counts[base + ACTOR.busySince] = timeOrigin + now;
+    counts[base + ACTOR.bytesIn]! += bytes;
+    counts[base + ACTOR.lastMethod] = method.number + 1;
+    if (call.waited > 0) counts[base + ACTOR.queueingTime]! += call.waited;
   }
 
   /**
@@ -283,27 +311,33 @@ export class ActorCounters {
 
   #finish(call: CountedCall, failed: boolean, bytes: number, error: unknown): void {
     endSpan(call.span, error);
-    const time = finish(call, this.#clock.now(), failed, bytes);
-    if (this.#recorder.watching) this.#recorder.called(this.#subject, call, time, failed);
+    const time = finish(call, this.#group.clock.now(), failed, bytes);
+    if (this.#group.recorder.watching) this.#group.recorder.called(this, call, time, failed);
     if (this.#ended) return;
     const counts = this.#counts;
-    if (--counts[ACTOR.inFlight]! === 0) counts[ACTOR.busySince] = 0;
-    counts[ACTOR.bytesOut]! += bytes;
-    counts[ACTOR.runningTime]! += time;
-    if (failed) counts[ACTOR.errors]!++;
+    const base = this.#base;
+    if (--counts[base + ACTOR.inFlight]! === 0) counts[base + ACTOR.busySince] = 0;
+    counts[base + ACTOR.bytesOut]! += bytes;
+    counts[base + ACTOR.runningTime]! += time;
+    if (failed) counts[base + ACTOR.errors]!++;
   }
 
   /** A call that started has failed: it threw, or what it gave cannot be sent. */
   failed(call: CountedCall, error: unknown): void {
     this.#finish(call, true, 0, error ?? "undefined");
-    this.#recorder.threw(this.#subject, call, error);
+    this.#group.recorder.threw(this, call, error);
   }
 
   /** The actor is gone. What its methods counted stays with its class. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onEnded();
+    this.#group.onEnded(this.#place, this.#incarnation);
+  }
+
+  /** Where it is counted in its block. */
+  get #base(): number {
+    return this.#place % ACTORS_PER_BLOCK * ACTOR_SIZE;
   }
 }
 

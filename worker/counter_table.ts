@@ -45,14 +45,15 @@ interface Method {
 interface CountedActor {
   readonly key: string;
   readonly className: string;
-  readonly counts: Float64Array;
+  readonly block: number;
+  readonly slot: number;
 }
 
 /** The counts of one isolate. */
 export class CounterTable {
   readonly #classes = new Map<string, Method[]>();
   readonly #methods: Method[] = [];
-  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #blocks: Float64Array[] = [];
   /** By incarnation. */
   readonly #actors = new Map<string, CountedActor>();
   #unhandled: Float64Array | undefined;
@@ -68,9 +69,8 @@ export class CounterTable {
       }
       case "actor": {
         const { key, incarnation, className, block, slot, memory } = news;
-        if (memory) this.#blocks[block] = memory;
-        const counts = new Float64Array(this.#blocks[block]!, slot * ACTOR_SIZE * 8, ACTOR_SIZE);
-        this.#actors.set(incarnation, { key, className, counts });
+        if (memory) this.#blocks[block] = new Float64Array(memory);
+        this.#actors.set(incarnation, { key, className, block, slot });
         this.#methodsOf(className);
         return;
       }
@@ -100,9 +100,9 @@ export class CounterTable {
 
   /** What is counted of each actor. */
   *actors(): Generator<ActorCounts> {
-    for (const { key, className, counts } of this.#actors.values()) {
+    for (const { key, className, block, slot } of this.#actors.values()) {
       const { lastMethod, ...read } = Object.fromEntries(
-        ACTOR_FIELDS.map((name, index) => [name, counts[index]!]),
+        ACTOR_FIELDS.map((name, index) => [name, this.#blocks[block]![slot * ACTOR_SIZE + index]!]),
       ) as Record<(typeof ACTOR_FIELDS)[number], number>;
       const method = this.#methods[lastMethod - 1];
       yield { key, className, ...read, method: method?.name, sync: method?.sync ?? false };

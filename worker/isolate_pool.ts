@@ -73,8 +73,8 @@ interface Resident {
   readonly key: string;
   readonly incarnation: string;
   readonly seat: Seat;
-  /** Resolves when its creation is over. */
-  settled: Promise<unknown>;
+  /** Resolves when its creation is over; `undefined` after that. */
+  settled: Promise<unknown> | undefined;
   standing: boolean;
 }
 
@@ -206,6 +206,8 @@ export class IsolatePool {
     this.#residents.set(incarnation, resident);
     seat.actors.add(incarnation);
     const outcome = await creation;
+    // The outcome need not be kept for as long as the actor lives.
+    resident.settled = undefined;
     if (outcome.ok) {
       resident.standing = true;
       return { ...outcome, isolate: seat.isolate! };

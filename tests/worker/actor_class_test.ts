@@ -1,8 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { buildMethodTable, hasSyncMethod, isClass, manifestOf } from "../../worker/actor_class.ts";
+import { decodeManifest } from "../../protocol/mod.ts";
+import { buildMethodTable, hasSyncMethod, isClass, manifestOf, membersOf } from "../../worker/actor_class.ts";
 
-function membersOf(instance: object): { methods: string[]; attributes: readonly string[] } {
+function namesOf(instance: object): { methods: string[]; attributes: readonly string[] } {
   const { methods, attributes } = manifestOf("Test", buildMethodTable(instance));
   return { methods: Object.keys(methods), attributes };
 }
@@ -83,13 +84,13 @@ describe("the members of an actor", () => {
       }
       seen() {}
     }
-    assertEquals(membersOf(new Odd()), { methods: ["seen"], attributes: [] });
-    assertEquals(membersOf([1, 2, 3]).attributes, ["length"]);
+    assertEquals(namesOf(new Odd()), { methods: ["seen"], attributes: [] });
+    assertEquals(namesOf([1, 2, 3]).attributes, ["length"]);
   });
 
   it("may have the names that are ordinary words of promises, functions and ourselves", () => {
     const names = ["result", "key", "call", "name", "length", "done", "release", "cancel", "apply", "bind", "catch"];
-    assertEquals(membersOf(Object.fromEntries(names.map((name) => [name, 1]))).attributes, [...names].sort());
+    assertEquals(namesOf(Object.fromEntries(names.map((name) => [name, 1]))).attributes, [...names].sort());
   });
 
   it("are found without running a getter or a Proxy's traps for reading", () => {
@@ -104,15 +105,15 @@ describe("the members of an actor", () => {
         throw new Error("read");
       },
     });
-    assertEquals(membersOf(watched), { methods: [], attributes: ["value"] });
+    assertEquals(namesOf(watched), { methods: [], attributes: ["value"] });
     assertEquals(reads, 0);
   });
 
   it("include those of platform classes", () => {
-    const { methods, attributes } = membersOf(new Map());
+    const { methods, attributes } = namesOf(new Map());
     assertEquals(methods.includes("get") && methods.includes("set"), true);
     assertEquals(attributes, ["size"]);
-    assertEquals(membersOf(Object.create(null, { x: { value: 1 } })).attributes, ["x"]);
+    assertEquals(namesOf(Object.create(null, { x: { value: 1 } })).attributes, ["x"]);
   });
 
   it("are those of a factory's closures", () => {
@@ -126,7 +127,7 @@ describe("the members of an actor", () => {
         n = value;
       },
     };
-    assertEquals(membersOf(made), { methods: ["increment"], attributes: ["n"] });
+    assertEquals(namesOf(made), { methods: ["increment"], attributes: ["n"] });
   });
 });
 
@@ -162,5 +163,38 @@ describe("telling classes apart", () => {
     const factories = [() => ({}), function factory() {}, async () => {}, function* generator() {}, Math.max];
     assertEquals(classes.map((one) => isClass(one as never)), [true, true, true, true]);
     assertEquals(factories.map((one) => isClass(one as never)), [false, false, false, false, false]);
+  });
+});
+
+describe("membersOf()", () => {
+  class Door {
+    open = false;
+    async push(): Promise<void> {}
+  }
+
+  it("gives all instances of a class the same table and manifest", () => {
+    const first = membersOf("Door", new Door());
+    assertStrictEquals(membersOf("Door", new Door()), first);
+    assertEquals(first.manifest, { className: "Door", methods: { push: "async" }, attributes: ["open"] });
+    assertEquals(decodeManifest(first.encoded), first.manifest);
+  });
+
+  it("tells instances apart that differ in a member, or in the name of their class", () => {
+    const first = membersOf("Door", new Door());
+    const others = [
+      membersOf("Door", Object.assign(new Door(), { colour: "red" })),
+      membersOf("Door", Object.assign(new Door(), { push: () => {} })),
+      membersOf("Gate", new Door()),
+    ];
+    for (const other of others) assertNotStrictEquals(other, first);
+    assertEquals(others.map(({ manifest }) => manifest.attributes), [["colour", "open"], ["open"], ["open"]]);
+  });
+
+  it("never gives what a factory made the functions of another", () => {
+    const make = (n: number) => ({ get: () => n });
+    const [one, two] = [membersOf("make", make(1)), membersOf("make", make(2))];
+    const get = ({ table }: typeof one) => (table.get("get") as { method: () => number }).method();
+    assertEquals([get(one), get(two)], [1, 2]);
+    assertEquals(membersOf("make", Object.create(null) as object).manifest.methods, {});
   });
 });
