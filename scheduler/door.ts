@@ -76,7 +76,7 @@ export class Door {
 
   /** With what a request comes in: `undefined` for nothing that is good. A token in an address is never looked at. */
   admit(request: Request): Grant | undefined {
-    const { token, tickets, sessions } = this.#options;
+    const { token, tickets, sessions, allowOrigins } = this.#options;
     const ticket = offeredProtocols(request).find((name) => name.startsWith(TICKET_SUBPROTOCOL));
     if (ticket !== undefined) {
       const claims = tickets.redeem(ticket.slice(TICKET_SUBPROTOCOL.length));
@@ -84,7 +84,9 @@ export class Door {
     }
     if (token === undefined) return { kind: "token" };
     const header = request.headers.get("authorization");
-    if (header === null) return sessionOf(request, sessions) === undefined ? undefined : { kind: "session" };
+    if (header === null) {
+      return sessionOf(request, sessions, allowOrigins) === undefined ? undefined : { kind: "session" };
+    }
     const given = /^Bearer (.*)$/i.exec(header)?.[1] ?? "";
     return isSameToken(given, token) ? { kind: "token" } : undefined;
   }

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { getLogger } from "npm:@logtape/logtape@^2.4.0";
 import type { Clock } from "../connection/mod.ts";
 import type { ObservedCall, PrintedLine } from "../protocol/observation.ts";
 import type { SchedulerView } from "./view.ts";
+
+const logger = getLogger(["troupe", "scheduler"]);
 
 /** What a listener wants to hear. */
 export interface LiveTopics {
@@ -173,6 +176,9 @@ class Listener {
         const filter = { class: actors || undefined, limit: MOST_ACTORS };
         this.#send("actors", { class: actors, actors: await this.#view.actors(filter) });
       }
+    } catch (error) {
+      // It would end the scheduler: who listens gets it with the next try.
+      logger.error("Cannot tell what is so now: {error}", { error: String(error) });
     } finally {
       this.#busy = false;
     }

@@ -19,15 +19,25 @@ export function ownOrigin(request: Request): string {
  * The open session that a request shows, `undefined` for none. It counts only where a page of our own asks: reading needs
  * that no other site asks, and whatever changes something, or opens a socket, needs our own `Origin` as well.
  */
-export function sessionOf(request: Request, sessions: PageSessions): string | undefined {
+export function sessionOf(
+  request: Request,
+  sessions: PageSessions,
+  allowOrigins: readonly string[] = [],
+): string | undefined {
   const session = cookieOf(request);
   if (session === undefined || !sessions.isOpen(session)) return undefined;
   const site = request.headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin") return undefined;
   const origin = request.headers.get("origin");
   const reads = request.method === "GET" && request.headers.get("upgrade") === null;
-  if (reads) return origin === null || origin === ownOrigin(request) ? session : undefined;
-  return origin === ownOrigin(request) ? session : undefined;
+  if (origin === null) return reads ? session : undefined;
+  return isOwnOrigin(origin, request, allowOrigins) ? session : undefined;
+}
+
+/** Behind a proxy that ends TLS a page is of another scheme than its requests: that has to be allowed by name. */
+function isOwnOrigin(origin: string, request: Request, allowOrigins: readonly string[]): boolean {
+  if (origin === ownOrigin(request)) return true;
+  return allowOrigins.includes(origin) && URL.parse(origin)?.host === request.headers.get("host");
 }
 
 /** Follows a link: to the page, with a session where its ticket is good, else to a page that says that it is not. */

@@ -64,6 +64,12 @@ export const ACTOR_SIZE = ACTOR_FIELDS.length;
 /** How many actors share one piece of memory. */
 const ACTORS_PER_BLOCK = 128;
 
+/** How many methods and functions are counted apart: names may be made up by a program. All more count as one. */
+const MOST_METHODS = 2000;
+
+/** As what the rest is counted. */
+const OTHERS = "(others)";
+
 /** The class that functions of tasks are counted under: no class of a user's has this name. */
 export const TASKS = "";
 
@@ -215,6 +221,7 @@ export class CallCounters {
     return (name, sync = false) => {
       const found = known.get(name);
       if (found !== undefined) return found;
+      if (this.#methods >= MOST_METHODS && name !== OTHERS) return this.#methodsOf(className && OTHERS)(OTHERS);
       const memory = sharedNumbers(METHOD_SIZE);
       const method: MethodCounts = { number: this.#methods++, counts: new Float64Array(memory) };
       known.set(name, method);

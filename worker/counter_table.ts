@@ -71,7 +71,6 @@ export class CounterTable {
         const { key, incarnation, className, block, slot, memory } = news;
         if (memory) this.#blocks[block] = new Float64Array(memory);
         this.#actors.set(incarnation, { key, className, block, slot });
-        this.#methodsOf(className);
         return;
       }
       case "actorEnded":
@@ -88,6 +87,8 @@ export class CounterTable {
     const actors = new Map<string, number>();
     for (const { className } of this.#actors.values()) actors.set(className, (actors.get(className) ?? 0) + 1);
     const classes: ClassCounters[] = [];
+    // A class whose methods are counted with others has its actors here all the same.
+    for (const name of actors.keys()) this.#methodsOf(name);
     for (const [className, methods] of this.#classes) {
       if (className === TASKS) continue;
       const read = methods.map(readMethod);

@@ -14,13 +14,13 @@ const ORIGIN = `http://${HOST}`;
 
 type Headers = Record<string, string>;
 
-function createTestApp() {
+function createTestApp(allowOrigins = ["https://app.example"]) {
   const scheduler = new MemoryScheduler();
   const { server } = scheduler;
   server.dashboard = `${ORIGIN}/`;
   server.signsIn = true;
   const { tickets, sessions } = server;
-  const door = new Door({ token: TOKEN, tickets, sessions, allowOrigins: ["https://app.example"], allowHosts: [] });
+  const door = new Door({ token: TOKEN, tickets, sessions, allowOrigins, allowHosts: [] });
   const app = createApp({ server, door, sockets: new OpenSockets(), page: true });
   const ask = async (path: string, init: RequestInit & { headers?: Headers } = {}) =>
     await app.request(`${ORIGIN}${path}`, { ...init, headers: { host: HOST, ...init.headers } });
@@ -124,6 +124,15 @@ describe("signing in to the dashboard", () => {
     assertEquals(test.server.state.actors.get("Counter-1")?.state, "running");
     assertEquals((await post({ origin: ORIGIN, "sec-fetch-site": "same-origin" })).status, 200);
     assertEquals(test.server.state.actors.get("Counter-1")?.state, "stopping");
+    test.scheduler.close();
+  });
+
+  it("works behind a proxy that ends TLS, where its origin is allowed by name", async () => {
+    const test = createTestApp(["https://127.0.0.1:8786"]);
+    const cookie = await signIn(test);
+    const post = (origin: string) => test.ask("/ticket", { method: "POST", headers: { cookie, origin } });
+    assertEquals((await post("https://127.0.0.1:8786")).status, 200);
+    assertEquals((await post("https://127.0.0.1:8787")).status, 403);
     test.scheduler.close();
   });
 

@@ -97,6 +97,21 @@ describe("the counters of an isolate", () => {
     fresh.end();
   });
 
+  it("count apart no more methods than a program could want to tell apart", () => {
+    const { table, counters } = createCounting();
+    for (let n = 0; n < 3000; n++) {
+      const actor = counters.ofActor(`Class${n}`, `key-${n}`, `i${n}`, { f: "sync" });
+      const call = callOf("f");
+      actor.started(call, 0);
+      actor.finished(call, false, 0);
+      actor.end();
+    }
+    const { classes } = table.read();
+    const counted = classes.filter(({ calls }) => calls > 0);
+    assertEquals([counted.length, counted.reduce((sum, { calls }) => sum + calls, 0)], [2001, 3000]);
+    assertEquals(counted.find(({ className }) => className === "(others)")?.calls, 1000);
+  });
+
   it("count tasks by function", () => {
     const { clock, table, counters } = createCounting();
     const task = callOf("square");
