@@ -9,6 +9,7 @@ import { creation } from "./creation.ts";
 import { latency } from "./latency.ts";
 import { manyActors } from "./many_actors.ts";
 import { manyConnections } from "./many_connections.ts";
+import { observation } from "./observation.ts";
 import { peers } from "./peers.ts";
 import { sizes } from "./sizes.ts";
 import type { Subject } from "./stage.ts";
@@ -26,6 +27,7 @@ export const SUBJECTS: readonly Subject[] = [
   manyActors,
   manyConnections,
   startup,
+  observation,
   bundle,
   peers,
 ];

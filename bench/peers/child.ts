@@ -23,9 +23,14 @@ const START_TIME = 60_000;
  *
  * @throws {Error} Where it ends, or prints nothing within a minute.
  */
-export async function startChild(command: string, args: readonly string[]): Promise<Child> {
+export async function startChild(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Child> {
   const child = new Deno.Command(command, {
     args: [...args],
+    env: { ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
@@ -75,6 +80,19 @@ export async function startChild(command: string, args: readonly string[]): Prom
 export function startDenoChild(file: string, ...args: readonly string[]): Promise<Child> {
   const flags = ["--no-config", "--no-lock", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
   return startChild(Deno.execPath(), ["run", ...flags, new URL(file, import.meta.url).href, ...args]);
+}
+
+/** For servers: answers each line of standard input, until that ends. */
+export async function answerInput(answer: (line: string) => Promise<string>): Promise<void> {
+  let text = "";
+  for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      const line = text.slice(0, end);
+      text = text.slice(end + 1);
+      console.log(await answer(line));
+    }
+  }
 }
 
 /** For servers: resolves when standard input has ended. */
