@@ -69,8 +69,8 @@ function Why({ explained, figures, heldUpBy }) {
     <p class=${reason ? "why bad" : heldUpBy ? "why slow" : "why"}>
       ${summary}${figures ? html`, in the home <code>${figures.home}</code>` : ""}.
       ${heldUpBy && html`
-        <br />Its isolate is held up by <${ActorLink} actor=${heldUpBy.key} />, which has computed in
-        <code> ${heldUpBy.method} </code> for <b>${time(heldUpBy.for)}</b>: nothing else runs there until that returns.
+        <br />Its isolate is held up by <${ActorLink} actor=${heldUpBy.key} />, which has computed in${" "}
+        <code>${heldUpBy.method}</code> for <b>${time(heldUpBy.for)}</b>: nothing else runs there until that returns.
       `}
       ${roots.length > 0 &&
         html`<br />In the end it waits for: ${

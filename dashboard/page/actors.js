@@ -148,11 +148,7 @@ export function stateOf({ status, reason, figures, heldUpBy }) {
   const tone = isSlow(figures) ? "slow" : "accent";
   return html`
     <${Badge} tone=${tone}>${sync ? "computes" : "busy"}<//>
-    <span class="sub">in <code>${method}</code>${busyFor > 300
-      ? html`
-        for <b>${time(busyFor)}</b>
-      `
-      : ""}</span>
+    <span class="sub">in <code>${method}</code>${busyFor > 300 && html`${" for "}<b>${time(busyFor)}</b>`}</span>
   `;
 }
 
