@@ -14,5 +14,7 @@ export * from "./memory_transport.ts";
 export * from "./outbox.ts";
 export * from "./port_transport.ts";
 export * from "./reassembly.ts";
+export * from "./stream_window.ts";
+export * from "./timer_queue.ts";
 export * from "./transport.ts";
 export * from "./websocket_transport.ts";
