@@ -5,6 +5,7 @@
  */
 
 import { CallCancelledError } from "../protocol/errors.ts";
+import { mayLookInside } from "./call_site.ts";
 import { ObservedPromise, type ObservedPromiseOptions } from "./observed_promise.ts";
 import type { ActorFuture } from "./types.ts";
 
@@ -13,8 +14,8 @@ export interface ActorFutureOptions extends ObservedPromiseOptions {
   /** Its text for people: `<ActorFuture: Counter.increment>`. */
   repr: string;
   /**
-   * Told of the first `cancel` while it is unsettled. It may reject the future itself, with what it knows of the call;
-   * otherwise the future rejects with a `CallCancelledError` of `executed: "unknown"`.
+   * Told of the first `cancel` while it is unsettled. It rejects the future itself, now or when it knows whether the call
+   * ran; without it the future rejects with a `CallCancelledError` of `executed: "unknown"`.
    */
   onCancel?: ((reason: unknown) => void) | undefined;
 }
@@ -25,10 +26,11 @@ export interface ActorFutureResolvers<T> {
   readonly future: ActorFuture<T>;
   /** Settles it with a value. */
   resolve(value: T): void;
-  /** Settles it with an error. */
-  reject(error: unknown): void;
-  /** The same, for an error that came from elsewhere: `join` is told the stack of the code that awaits it, if any does. */
-  rejectFromInside(error: unknown, join: (awaiting: string) => void): void;
+  /**
+   * Settles it with an error. For one that came from elsewhere, `join` is told the stack of the code that awaits the
+   * future, if any does and there is time to look: else an empty text.
+   */
+  reject(error: unknown, join?: (awaiting: string) => void): void;
 }
 
 /** Makes the future of one call that is under way. */
@@ -57,37 +59,44 @@ class CallFuture<T> extends ObservedPromise<T> implements ActorFuture<T> {
     }
 
     resolve(value: T): void {
-      if (!this.future.done()) this.future.fulfil(value);
+      if (!this.future.#isSettled) this.future.fulfil(value);
     }
 
-    reject(error: unknown): void {
-      if (!this.future.done()) this.future.fail(error);
-    }
-
-    rejectFromInside(error: unknown, join: (awaiting: string) => void): void {
-      if (!this.future.done()) this.future.failFromInside(error, join);
+    reject(error: unknown, join?: (awaiting: string) => void): void {
+      const { future } = this;
+      if (future.#isSettled) return;
+      if (join && mayLookInside()) return future.failFromInside(error, join);
+      join?.("");
+      future.fail(error);
     }
   };
 
   readonly #options: ActorFutureOptions;
+  #cancelled = false;
 
   private constructor(options: ActorFutureOptions) {
     super("call", options);
     this.#options = options;
   }
 
+  /** Whether it has settled, or is about to because it was cancelled. */
+  override done(): boolean {
+    return this.#cancelled || super.done();
+  }
+
   cancel(reason?: unknown): void {
     if (this.done()) return;
+    this.#cancelled = true;
     // Whoever cancels knows that it fails.
     this.markObserved();
-    try {
-      this.#options.onCancel?.(reason);
-    } finally {
-      if (!this.done()) {
-        const options = reason === undefined ? {} : { cause: reason };
-        this.fail(new CallCancelledError(`${this} was cancelled`, options));
-      }
-    }
+    const { onCancel } = this.#options;
+    if (onCancel) return onCancel(reason);
+    const options = reason === undefined ? {} : { cause: reason };
+    this.fail(new CallCancelledError(`${this} was cancelled`, options));
+  }
+
+  get #isSettled(): boolean {
+    return super.done();
   }
 
   override toString(): string {

@@ -179,6 +179,7 @@ const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
     `"inherit", "none" or an object of booleans, "inherit" and arrays of strings`,
     (value) => value === "inherit" || value === "none" || isRecordOf(value, isPermission),
   ],
+  memoryLimit: positive,
   onStuck: oneOf("abandon", "kill-host"),
   maxPending: positive,
   concurrency: positive,
@@ -188,8 +189,8 @@ const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
 };
 
 const { allowOtherWorkers, detached, priority, resources, retries, timeout, workers } = SUBMIT_CHECKS;
-const { export: exported, isolation, key, module, pure, version, permissions, onStuck, maxPending, concurrency } =
-  SUBMIT_CHECKS;
+const { export: exported, isolation, key, module, pure, version } = SUBMIT_CHECKS;
+const { permissions, memoryLimit, onStuck, maxPending, concurrency } = SUBMIT_CHECKS;
 
 const COMPUTE_CHECKS: Readonly<Record<keyof ComputeOptions, Check>> = {
   actors: ["true, a node or an iterable of nodes", (value) => value === true || typeof value === "object"],
@@ -212,6 +213,7 @@ const DELAYED_CHECKS: Readonly<Record<keyof DelayedOptions | "actor", Check>> = 
   pure,
   isolation,
   permissions,
+  memoryLimit,
   onStuck,
   maxPending,
   concurrency,
@@ -233,7 +235,13 @@ const RUN_CHECKS: Readonly<Record<keyof RunOptions, Check>> = {
   signal,
 };
 
-const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = { timeout: milliseconds, signal, priority: finite };
+const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = {
+  timeout: milliseconds,
+  signal,
+  priority: finite,
+  oneWay: flag,
+  prefetch: flag,
+};
 
 function checkOptions(what: string, options: unknown, checks: Readonly<Record<string, Check>>): object {
   if (options === undefined) return {};

@@ -15,6 +15,9 @@ export const FUTURE: unique symbol = Symbol.for("troupe.future.1");
 /** On every handle, future and node of a graph, not enumerable: its link. It tells the codec that the object travels by reference. */
 export { REFERENCE };
 
+/** On a function that a caller lent to a method: its {@linkcode FunctionLink}. */
+export const LOCAL: unique symbol = Symbol.for("troupe.local.1");
+
 /** On a marked class or function, own and not enumerable: its `ModuleMark`. */
 export const REMOTE: unique symbol = Symbol.for("troupe.remote");
 
@@ -54,6 +57,8 @@ export interface HandleTarget {
     args: unknown[],
     options: CallOptions,
   ): ActorFuture<unknown> | AsyncGenerator<unknown>;
+  /** Calls a method and wants no answer. */
+  send(method: string, args: unknown[], options: CallOptions): void;
   /** Reads an attribute. */
   read(attribute: string, options: CallOptions): ActorFuture<unknown>;
   /** Gives the reference back; again is the same as once. */
@@ -82,6 +87,19 @@ export interface NodeLink {
   readonly name: string;
   /** Keys that it was computed under, the latest first. */
   readonly keys: readonly string[];
+}
+
+/** What the library asks of a function that a caller lent. */
+export interface FunctionLink {
+  /** Tells it from other links. */
+  readonly kind: "function";
+  /** Gives it back: it cannot be called any more. */
+  readonly release: () => void;
+}
+
+/** The link of a function that a caller lent, or `undefined` where `value` is none. */
+export function functionLink(value: unknown): FunctionLink | undefined {
+  return typeof value === "function" ? (value as { [LOCAL]?: FunctionLink })[LOCAL] : undefined;
 }
 
 /** The link of a node of a graph of any copy of the library, or `undefined` where `value` is none. */

@@ -1,5 +1,5 @@
 /**
- * Calls over one connection to one home of a worker: slots for actors, and what is pending.
+ * Calls over one connection to one home of a worker: slots for actors, what is pending, and what was lent.
  *
  * @module
  */
@@ -7,14 +7,17 @@
 import type { Connection, ConnectionReceiver } from "../connection/mod.ts";
 import {
   type ActorReference,
+  CallKind,
   CloseCode,
   type CloseInfo,
+  decodeError,
   type Executed,
   executedWord,
   type Message,
   type MessageOf,
   ProtocolError,
 } from "../protocol/mod.ts";
+import { type LendOptions, LentValues } from "./lent_values.ts";
 
 /** One call, or one question for data, that waits for its answer. */
 export interface PendingCall {
@@ -24,10 +27,22 @@ export interface PendingCall {
   readonly repeatable?: boolean;
   /** It returned: the encoded value, and the keys of the actors in it. */
   resolve(value: Uint8Array, refs: readonly string[]): void;
+  /** One value of its stream. */
+  item?(value: Uint8Array, refs: readonly string[]): void;
   /** The callee, or someone on the way, refused it or it threw: an error envelope. */
   fail(executed: Executed, envelope: Uint8Array): void;
   /** It will never be answered. */
   lose(error: Error): void;
+}
+
+/** Who hears of an actor's one-way calls. */
+export interface OneWayListener {
+  /** Key of the actor. */
+  readonly key: string;
+  /** So many have ended, with so many bytes of arguments. */
+  settled(count: number, bytes: number): void;
+  /** One of them failed. */
+  failed(error: Error): void;
 }
 
 /** What a link is made with. */
@@ -37,6 +52,8 @@ export interface CallLinkOptions {
    * Where it rejects, nothing of them has left.
    */
   readonly connect: (receiver: ConnectionReceiver) => Promise<Connection>;
+  /** How values of functions and streams that are lent travel. */
+  readonly lend: LendOptions;
   /** Told once, when the link can take no more calls, with the calls that were pending and whether any can have left. */
   readonly onEnd: (end: CallLinkEnd) => void;
 }
@@ -51,18 +68,32 @@ export interface CallLinkEnd {
   readonly error: Error | undefined;
 }
 
+/** What is sent of a call, besides its slot. */
+export type SentCall = Omit<MessageOf<"call">, "op" | "slot">;
+
+/** One-way calls of one slot that have not ended. */
+interface OneWaySlot {
+  readonly listener: OneWayListener;
+  count: number;
+  bytes: number;
+}
+
 /** Calls to the actors of one home, in order. */
 export class CallLink {
   readonly #options: CallLinkOptions;
   readonly #pending = new Map<number, PendingCall>();
   readonly #slots = new Map<string, number>();
+  readonly #oneWay = new Map<number, OneWaySlot>();
+  readonly #lent: LentValues;
   #connection: Connection | undefined;
+  readonly #connected = Promise.withResolvers<void>();
   #waiting: Message[] | undefined = [];
   #nextSlot = 1;
   #ended = false;
 
   constructor(options: CallLinkOptions) {
     this.#options = options;
+    this.#lent = new LentValues((message) => this.#send(message), options.lend);
     options.connect({
       onMessage: (message) => this.#receive(message),
       onClose: (info) => this.#end(info, undefined),
@@ -71,6 +102,7 @@ export class CallLink {
       this.#connection = connection;
       for (const message of this.#waiting ?? []) connection.send(message);
       this.#waiting = undefined;
+      this.#connected.resolve();
     }, (error) => this.#end(undefined, error));
   }
 
@@ -84,23 +116,31 @@ export class CallLink {
     return this.#pending.size;
   }
 
+  /** Functions and streams that stay here and are used from afar. */
+  get lent(): LentValues {
+    return this.#lent;
+  }
+
   /** Sends a call; its answer goes to `pending`. */
-  call(actor: ActorReference, call: Omit<MessageOf<"call">, "op" | "slot">, pending: PendingCall): void {
+  call(actor: ActorReference, call: SentCall, pending: PendingCall): void {
     const slot = this.#slot(actor);
     this.#pending.set(call.id, pending);
-    this.#send({
-      op: "call",
-      id: call.id,
-      slot,
-      kind: call.kind,
-      name: call.name,
-      args: call.args,
-      refs: call.refs,
-      deadline: call.deadline,
-      priority: call.priority,
-      credit: call.credit,
-      trace: call.trace,
-    }, true);
+    this.#sendCall(slot, call);
+  }
+
+  /** Sends a call that is not answered. */
+  callOneWay(actor: ActorReference, call: SentCall, listener: OneWayListener): void {
+    const slot = this.#slot(actor);
+    let calls = this.#oneWay.get(slot);
+    if (calls === undefined) this.#oneWay.set(slot, calls = { listener, count: 0, bytes: 0 });
+    calls.count++;
+    calls.bytes += call.args.length;
+    this.#sendCall(slot, call);
+  }
+
+  /** Settles once one-way calls that wait for the connection have left, or cannot; `undefined` where none waits. */
+  get oneWayCallsSent(): Promise<void> | undefined {
+    return this.#waiting && this.#oneWay.size > 0 ? this.#connected.promise : undefined;
   }
 
   /** Asks the home for a value that it keeps; the answer goes to `pending`. */
@@ -109,18 +149,40 @@ export class CallLink {
     this.#send({ op: "getData", id, key: pending.key });
   }
 
-  /** Tells the home that it need not hold what is in a result any more. */
+  /** Tells the home that it need not hold any more what is in the oldest result or item of a call that was not taken. */
   taken(id: number): void {
     this.#send({ op: "taken", id });
   }
 
-  /** Tells the callee that nobody waits for an answer any more. */
+  /** Takes a call back that has not left; `false` where it may have. */
+  withdraw(id: number): boolean {
+    const index = this.#waiting?.findIndex((message) => message.op === "call" && message.id === id) ?? -1;
+    if (index < 0) return false;
+    this.#waiting!.splice(index, 1);
+    this.#pending.delete(id);
+    return true;
+  }
+
+  /** Tells the callee that a call was given up; it says whether that had started. */
   cancel(id: number): void {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    const slot = this.#slots.get(pending.key);
+    const slot = pending && this.#slots.get(pending.key);
     if (slot !== undefined) this.#send({ op: "cancel", id, slot, reason: undefined });
+  }
+
+  /** Waits for no answer of a call any more. */
+  drop(id: number): void {
+    this.#pending.delete(id);
+  }
+
+  /** The reader of a call's stream has taken items. */
+  addCredit(id: number, count: number): void {
+    this.#send({ op: "credit", id, count });
+  }
+
+  /** The reader of a call's stream does something to its generator. */
+  resume(actor: ActorReference, resumption: Omit<MessageOf<"resume">, "op" | "slot">): void {
+    this.#send({ op: "resume", slot: this.#slot(actor), ...resumption });
   }
 
   /** Gives an actor's slot back. What is pending of it is still answered. */
@@ -133,8 +195,9 @@ export class CallLink {
 
   /** Gives an actor's slot back, and takes what is pending of it: its answers are not wanted. */
   forget(key: string): PendingCall[] {
+    const slot = this.#slots.get(key);
+    const taken = slot === undefined ? [] : this.#takeOneWay(slot);
     this.detach(key);
-    const taken: PendingCall[] = [];
     for (const [id, pending] of this.#pending) {
       if (pending.key !== key) continue;
       this.#pending.delete(id);
@@ -158,6 +221,23 @@ export class CallLink {
     return slot;
   }
 
+  #sendCall(slot: number, call: SentCall): void {
+    this.#send({
+      op: "call",
+      id: call.id,
+      slot,
+      kind: call.kind,
+      name: call.name,
+      args: call.args,
+      refs: call.refs,
+      deadline: call.deadline,
+      priority: call.priority,
+      credit: call.credit,
+      trace: call.trace,
+      chain: call.chain,
+    }, true);
+  }
+
   #send(message: Message, given = false): void {
     if (this.#connection) this.#connection.send(message, given);
     else this.#waiting?.push(message);
@@ -173,15 +253,45 @@ export class CallLink {
       }
       case "failure":
         return this.#take(message.id)?.fail(executedWord(message.executed), message.error);
-      default:
-        throw new ProtocolError(`Cannot take a ${message.op} message on a connection for calls`);
+      case "item":
+        return this.#receiveItem(message);
+      case "settled":
+        return this.#settleOneWay(message);
+      case "call":
+        if (message.kind !== CallKind.callback) break;
+        return void this.#lent.call(message);
+      case "credit":
+        return this.#lent.addCredit(message.id, message.count);
+      case "streamStop":
+        return this.#lent.stop(message.id);
+      case "detach":
+        return this.#lent.takeBack([message.slot]);
+      case "taken":
+        return this.#lent.taken(message.id);
     }
+    throw new ProtocolError(`Cannot take a ${message.op} message on a connection for calls`);
+  }
+
+  #receiveItem({ id, value, refs }: MessageOf<"item">): void {
+    const pending = this.#pending.get(id);
+    if (pending?.item) pending.item(value, refs);
+    else if (refs.length > 0) this.taken(id);
   }
 
   #take(id: number): PendingCall | undefined {
     const pending = this.#pending.get(id);
     if (pending !== undefined) this.#pending.delete(id);
     return pending;
+  }
+
+  #settleOneWay({ slot, count, bytes, error }: MessageOf<"settled">): void {
+    const calls = this.#oneWay.get(slot);
+    if (calls === undefined) return;
+    calls.count -= count;
+    calls.bytes -= bytes;
+    if (calls.count <= 0) this.#oneWay.delete(slot);
+    calls.listener.settled(count, bytes);
+    if (error) calls.listener.failed(decodeError(error));
   }
 
   #end(info: CloseInfo | undefined, error: Error | undefined): void {
@@ -191,6 +301,22 @@ export class CallLink {
     this.#pending.clear();
     this.#slots.clear();
     this.#waiting = undefined;
+    this.#connected.resolve();
+    this.#lent.close();
+    for (const slot of [...this.#oneWay.keys()]) pending.push(...this.#takeOneWay(slot));
     this.#options.onEnd({ pending, info, error });
+  }
+
+  /** What is left of an actor's one-way calls, as one call: one error says it all. */
+  #takeOneWay(slot: number): PendingCall[] {
+    const calls = this.#oneWay.get(slot);
+    if (calls === undefined) return [];
+    this.#oneWay.delete(slot);
+    const { listener, count, bytes } = calls;
+    const lose = (error: Error) => {
+      listener.settled(count, bytes);
+      listener.failed(error);
+    };
+    return [{ key: listener.key, resolve() {}, fail() {}, lose }];
   }
 }

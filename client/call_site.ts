@@ -17,29 +17,58 @@ export interface CallSite {
 /** How many are taken a second, and how many at once. */
 const RATE = 100;
 
+/** The same for looks from inside a failing call, which cost 25 µs: a hundred thousand may fail at once. */
+const INSIDE_RATE = 1000;
+
 const NOT_TAKEN: CallSite = Object.freeze({
   stack: `\n    at (call site not recorded: more than ${RATE} calls a second)`,
 });
 
 const captureStackTrace = (Error as { captureStackTrace?: (site: CallSite) => void }).captureStackTrace;
 
-let left = RATE;
-let filledAt = 0;
+/** So many a second, with as many in reserve. */
+class Budget {
+  readonly #rate: number;
+  #left: number;
+  #filledAt = 0;
+
+  constructor(rate: number) {
+    this.#rate = rate;
+    this.#left = rate;
+  }
+
+  /** Takes one, if there is one. */
+  take(): boolean {
+    if (this.#left < 1) {
+      // Asked at each call of a busy loop: this clock is the cheaper one, and may be set back.
+      const now = Date.now();
+      this.#left = Math.min(this.#rate, this.#left + Math.max(0, now - this.#filledAt) * this.#rate / 1000);
+      this.#filledAt = now;
+      if (this.#left < 1) return false;
+    }
+    this.#left--;
+    return true;
+  }
+}
+
+const sites = new Budget(RATE);
+const looks = new Budget(INSIDE_RATE);
 
 /** Takes the present stack, if the budget allows. */
 export function captureCallSite(): CallSite {
-  if (left < 1 && !refill()) return NOT_TAKEN;
-  left--;
+  if (!sites.take()) return NOT_TAKEN;
   const site: CallSite = {};
   if (captureStackTrace) captureStackTrace.call(Error, site);
   else site.stack = new Error().stack ?? "";
   return site;
 }
 
-function refill(): boolean {
-  // Asked at each call of a busy loop: this clock is the cheaper one, and may be set back.
-  const now = Date.now();
-  left = Math.min(RATE, left + Math.max(0, now - filledAt) * RATE / 1000);
-  filledAt = now;
-  return left >= 1;
+/** Whether the budget allowed it. */
+export function wasTaken(site: CallSite): boolean {
+  return site !== NOT_TAKEN;
+}
+
+/** Whether a call that fails may look for the code that awaits it. */
+export function mayLookInside(): boolean {
+  return looks.take();
 }

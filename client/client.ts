@@ -448,8 +448,9 @@ export class Client implements ClientApi {
   }
 
   /**
-   * Releases what this client holds, then closes its connections, and the local cluster if it started one. A client
-   * that `currentClient()` gave is the worker's: closing it does nothing.
+   * Releases what this client holds, then closes its connections, and the local cluster if it started one. Calls that
+   * are under way fail; one-way calls still leave. A client that `currentClient()` gave is the worker's: closing it
+   * does nothing.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -467,6 +468,8 @@ export class Client implements ClientApi {
 
   async #close(): Promise<void> {
     if (!this.#owned) return;
+    const { oneWayCallsSent } = this.#session;
+    if (oneWayCallsSent) await oneWayCallsSent;
     this.#session.close();
     await this.#cluster?.[Symbol.asyncDispose]();
   }
@@ -506,7 +509,6 @@ export class Client implements ClientApi {
   }
 
   #resolve(target: unknown, options: TargetOptions & SubmitOptions): ResolvedTarget {
-    refuseUnserved(target, options);
     return this.#uploads.locate(resolveTarget(target, options));
   }
 
@@ -567,19 +569,6 @@ async function connectWithin(
       });
     }
     throw error;
-  }
-}
-
-/** Options that the API has and this version does not serve: to ignore them would give a false sense of safety. */
-const UNSERVED = ["permissions", "onStuck", "maxPending", "concurrency"] as const;
-
-function refuseUnserved(target: unknown, options: Pick<SubmitOptions, (typeof UNSERVED)[number]>): void {
-  for (const name of UNSERVED) {
-    if (options[name] !== undefined) {
-      throw new TypeError(
-        `submit(${targetName(target)}): the option ${name} is not served by this version: leave it out`,
-      );
-    }
   }
 }
 

@@ -34,6 +34,7 @@ import { createHandle } from "./handle.ts";
 import { HeldKey, type Holder, type StoredValue } from "./held_key.ts";
 import { HeldKeys, type Reference } from "./held_keys.ts";
 import { LazyLink } from "./lazy_link.ts";
+import type { LendOptions } from "./lent_values.ts";
 import {
   decodeFutureKey,
   encodeArguments,
@@ -42,7 +43,8 @@ import {
   type KeyReference,
   type ReferenceOwner,
 } from "./references.ts";
-import { actorLost, type CallSession, RemoteActor } from "./remote_actor.ts";
+import { actorLost } from "./call_errors.ts";
+import { type CallSession, type InheritedLimits, RemoteActor } from "./remote_actor.ts";
 import { clientClosed, type FetchedData, Routes } from "./routes.ts";
 import {
   connectToScheduler,
@@ -66,6 +68,23 @@ export interface SessionOptions {
   readonly onUnobservedError: ((error: Error) => void) | undefined;
 }
 
+/** The call in whose name something is done, in an isolate of a worker. */
+export interface Surroundings {
+  /** The key of the actor or task that runs now: what is submitted and decoded is held for it. */
+  readonly holder: () => Holder;
+  /** What calls that are made now take over from the call that runs. */
+  readonly inherited: () => InheritedLimits | undefined;
+  /** Keeps both for a function that runs later. */
+  readonly bind: LendOptions["bind"];
+}
+
+/** Everywhere else. */
+const NO_SURROUNDINGS: Surroundings = {
+  holder: () => undefined,
+  inherited: () => undefined,
+  bind: (run) => run,
+};
+
 /** Options of {@linkcode ClientSession.connect}. */
 export interface ClientSessionOptions extends SessionOptions {
   /** Address of the scheduler. */
@@ -80,8 +99,8 @@ export interface ClientSessionOptions extends SessionOptions {
 export interface LazySessionOptions extends SessionOptions {
   /** Connects, when the scheduler is first needed, and again when it is needed after the connection was lost. */
   readonly dial: (link: SessionLink) => Promise<SchedulerLink>;
-  /** The key of the actor or task of this isolate that runs now: what is submitted and decoded is held for it. */
-  readonly holder: () => Holder;
+  /** What runs now. */
+  readonly surroundings: Surroundings;
 }
 
 /** Makes handles and futures of references that came in a value. */
@@ -105,7 +124,7 @@ export class ClientSession {
   static async connect(options: ClientSessionOptions): Promise<ClientSession> {
     const { address, token, caCerts, signal } = options;
     const session = new ClientSession(options, {
-      holder: () => undefined,
+      surroundings: NO_SURROUNDINGS,
       redials: false,
       dial: (link) => connectToScheduler({ ...link, address, token, caCerts, signal }),
     });
@@ -144,8 +163,9 @@ export class ClientSession {
 
   private constructor(
     options: SessionOptions,
-    { dial, redials, holder }: Pick<LazySessionOptions, "dial" | "holder"> & { readonly redials: boolean },
+    { dial, redials, surroundings }: Pick<LazySessionOptions, "dial" | "surroundings"> & { readonly redials: boolean },
   ) {
+    const { holder, inherited, bind } = surroundings;
     const report = options.onUnobservedError;
     this.unobserved = new UnobservedErrors(report ? { report: (error) => report(error) } : {});
     this.#holder = holder;
@@ -183,6 +203,13 @@ export class ClientSession {
       session: this.#id,
       caCerts: options.caCerts,
       clock: this.#clock,
+      lend: {
+        encode: (value, root) => this.encodeStored(value, root),
+        decode: (value, refs) => this.decode(value, refs, undefined),
+        hold: (refs) => this.holdKeys(refs, undefined),
+        confirmHeld: () => this.confirmHeld(),
+        bind,
+      },
       requestTicket: async ({ worker, host, home }) =>
         (await this.#link.request("ticket", { worker, host, home })).ticket,
       openChannel: ({ worker, home }) => this.#link.openChannel(worker, home),
@@ -194,9 +221,13 @@ export class ClientSession {
       calls: options.calls,
       owner: this.#owner,
       holder,
+      inherited,
       nextCallId: () => this.#nextCall++,
       link: (actor) => this.#routes.link(actor),
-      encode: (args, holder) => this.encode(args, "args", holder),
+      encode: (args, holder, lender, lent) => {
+        return encodeArguments(args, "args", this.#referenceOwner(holder), (value) => lender.lend(value, lent));
+      },
+      encodeValue: (value, holder) => this.encode(value, "value", holder),
       decode: (value, refs, holder, owned) => this.decode(value, refs, holder, owned),
       hold: (keys, holder) => this.holdKeys(keys, holder),
       confirmHeld: () => this.confirmHeld(),
@@ -368,8 +399,9 @@ export class ClientSession {
       key: actor.key,
       call: (method, kind, args, options) =>
         kind === "generator" || kind === "asyncGenerator"
-          ? singleValueStream(() => actor.call(method, CallKind.method, args, options, target))
+          ? actor.stream(method, args, options)
           : actor.call(method, CallKind.method, args, options, target),
+      send: (method, args, options) => actor.send(method, args, options),
       read: (attribute, options) => actor.call(attribute, CallKind.attribute, [], options, target),
       release: () => {
         release();
@@ -457,6 +489,11 @@ export class ClientSession {
     this.#keys.endHolder(holder);
   }
 
+  /** Settles once one-way calls that wait for a connection have left, or cannot; `undefined` where none waits. */
+  get oneWayCallsSent(): Promise<unknown> | undefined {
+    return this.#routes.oneWayCallsSent;
+  }
+
   /** Gives everything back and closes all connections. */
   close(): void {
     if (this.#closed) return;
@@ -512,12 +549,6 @@ function ignore(): void {}
 function actorReleased(key: string): ActorNotFoundError {
   return new ActorNotFoundError(`Cannot call ${key}: this client has released it`, { executed: "no" });
 }
-
-/** Until streams are served, a call of a generator method ends at its first step with what the worker says of it. */
-async function* singleValueStream(call: () => PromiseLike<unknown>): AsyncGenerator<unknown> {
-  yield await call();
-}
-
 /** As many at a time as one message takes. */
 function* inMessages(keys: readonly string[]): Generator<readonly string[]> {
   for (let start = 0; start < keys.length; start += MAXIMUM_TEXTS) yield keys.slice(start, start + MAXIMUM_TEXTS);

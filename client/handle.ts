@@ -9,7 +9,7 @@ import { rejectedActorFuture } from "./actor_future.ts";
 import { checkCallOptions } from "./arguments.ts";
 import { DENO_INSPECT, type HandleLink, handleLink, type HandleTarget, NODE_INSPECT, REFERENCE } from "./brands.ts";
 import { describeValue } from "./describe_value.ts";
-import type { Actor, ActorFuture, CallOptions, Handle } from "./types.ts";
+import type { Actor, ActorFuture, CallOptions, Handle, OneWay } from "./types.ts";
 
 /** Names that are never remote, besides those that begin with an underscore. */
 const LOCAL_NAMES: ReadonlySet<string> = new Set([
@@ -47,16 +47,22 @@ export function createHandle<T = unknown>(
  * ```ts ignore
  * const quick = withOptions(counter, { timeout: 100 });
  * await quick.increment(); // stopped after 100 ms
+ *
+ * const log = withOptions(logger, { oneWay: true });
+ * log.write("started"); // returns nothing, and waits for nothing
  * ```
  *
  * @param options Those that are left out, or undefined, stay as they are.
  * @throws {TypeError} Where `handle` is none, or an option is unknown or of the wrong type.
  */
-export function withOptions<H extends Handle>(handle: H, options: CallOptions): H {
+export function withOptions<H extends Handle>(handle: H, options: CallOptions & { oneWay: true }): OneWay<H>;
+/** The same handle with options for each call that is made through it. */
+export function withOptions<H extends Handle>(handle: H, options: CallOptions): H;
+export function withOptions(handle: Handle, options: CallOptions): never {
   const link = handleLink(handle);
   if (link === undefined) throw new TypeError(`withOptions takes a handle of an actor, got ${describeValue(handle)}`);
   const merged = { ...link.options, ...checkCallOptions("withOptions", options) };
-  return createHandle(link.manifest, link.target, merged) as unknown as H;
+  return createHandle(link.manifest, link.target, merged) as never;
 }
 
 class ActorHandle implements Handle {
@@ -146,6 +152,7 @@ function createSetter(className: string, name: string): (value: unknown) => void
 }
 
 function createMethod({ target, manifest, options }: HandleLink, name: string, kind: MethodKind) {
+  if (options.oneWay) return (...args: unknown[]): void => target.send(name, args, options);
   return (...args: unknown[]): ActorFuture<unknown> | AsyncGenerator<unknown> => {
     try {
       return target.call(name, kind, args, options);

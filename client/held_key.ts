@@ -14,7 +14,8 @@ import {
   TroupeError,
 } from "../protocol/mod.ts";
 import type { FutureControl } from "./future.ts";
-import { actorLost, type RemoteActor } from "./remote_actor.ts";
+import { actorLost } from "./call_errors.ts";
+import type { RemoteActor } from "./remote_actor.ts";
 
 /** Who holds a key: the key of an actor or task of this isolate, or `undefined` for the session itself. */
 export type Holder = string | undefined;

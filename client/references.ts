@@ -8,6 +8,7 @@ import {
   type ActorReference,
   decodeValue,
   encodeActorReference,
+  type EncodeContext,
   type Encoded,
   type EncodedReference,
   encodeValue,
@@ -42,13 +43,19 @@ export interface ReferenceOwner {
  * Encodes arguments: handles and futures become references.
  *
  * @param root What error paths begin with.
+ * @param local Lends functions and streams; without it there can be none.
  * @throws {SerializationError} Naming the path of what cannot be sent.
  * @throws {TypeError} Where a future belongs to another client, or was released, or a node was not computed.
  * @throws The error of a future in it that has failed.
  */
-export function encodeArguments(value: unknown, root: string, owner: ReferenceOwner): Encoded {
+export function encodeArguments(
+  value: unknown,
+  root: string,
+  owner: ReferenceOwner,
+  local?: EncodeContext["local"],
+): Encoded {
   try {
-    return encodeValue(value, { root, reference: (value) => encodeHandle(value) ?? encodeFuture(value, owner) });
+    return encodeValue(value, { root, reference: (value) => encodeHandle(value) ?? encodeFuture(value, owner), local });
   } catch (error) {
     // The codec adds to whatever is thrown inside where it happened.
     if (error instanceof SerializationError && error.cause instanceof Refusal) throw error.cause.at(error.path);

@@ -4,17 +4,18 @@
  * @module
  */
 
-import { futureLink, handleLink, nodeLink } from "./brands.ts";
+import { functionLink, futureLink, handleLink, nodeLink } from "./brands.ts";
 import type { Delayed, GraphNode } from "./delayed.ts";
 import { releaseTarget } from "./handle.ts";
 import type { Future, Handle } from "./types.ts";
 
-type Releasable = Handle | Future<unknown> | Delayed<unknown>;
+type Releasable = Handle | Future<unknown> | Delayed<unknown> | ((...args: never[]) => unknown);
 
 /**
  * Gives back handles and futures; an actor that nobody holds any more is disposed of. A future and its own handle are
  * one reference: releasing either releases both, and doing it again changes nothing. A node of a graph gives back what
- * `client.persist` keeps for it.
+ * `client.persist` keeps for it. Inside a method, a function that was among the arguments is given back to its caller:
+ * it cannot be called any more.
  *
  * @example
  * ```ts ignore
@@ -24,7 +25,12 @@ type Releasable = Handle | Future<unknown> | Delayed<unknown>;
  * @returns Resolves when the references are given back. Never rejects, so it need not be awaited.
  */
 export async function release(
-  x: Handle | Future<unknown> | Delayed<unknown> | Iterable<Handle | Future<unknown> | Delayed<unknown>>,
+  x:
+    | Handle
+    | Future<unknown>
+    | Delayed<unknown>
+    | ((...args: never[]) => unknown)
+    | Iterable<Handle | Future<unknown> | Delayed<unknown> | ((...args: never[]) => unknown)>,
 ): Promise<void> {
   await Promise.all(Array.from(flat(x), releaseOne));
 }
@@ -40,5 +46,6 @@ async function releaseOne(item: unknown): Promise<void> {
   const node = nodeLink(item) as GraphNode | undefined;
   if (handle !== undefined) await releaseTarget(handle.target);
   else if (node !== undefined) await Promise.all([...node.persisted.values()].map((future) => future.release()));
+  else if (typeof item === "function") functionLink(item)?.release();
   else if (futureLink(item)?.kind === "key") await (item as Future<unknown>).release();
 }

@@ -6,37 +6,39 @@
 
 import type { Clock } from "../connection/mod.ts";
 import {
-  ActorLostError,
   type ActorManifest,
   type ActorReference,
-  CallCancelledError,
   CallKind,
   CallTimeoutError,
-  decodeError,
   type Encoded,
-  encodeError,
   type Executed,
-  hasFrames,
-  joinCallSite,
-  MailboxFullError,
+  type MessageOf,
 } from "../protocol/mod.ts";
-import {
-  type ActorFutureOptions,
-  type ActorFutureResolvers,
-  createActorFuture,
-  rejectedActorFuture,
-} from "./actor_future.ts";
-import type { CallLink, PendingCall } from "./call_link.ts";
+import { ActorCall, joinSite } from "./actor_call.ts";
+import { createActorFuture, rejectedActorFuture } from "./actor_future.ts";
+import { callCancelled, callTimedOut, type PendingBounds, tooManyPending } from "./call_errors.ts";
+import type { CallLink, OneWayListener, SentCall } from "./call_link.ts";
 import { type CallSite, captureCallSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
+import type { LentValues } from "./lent_values.ts";
+import { createStreamReader } from "./stream_reader.ts";
 import type { ActorFuture, CallOptions } from "./types.ts";
 import { endSpan, type Span, startCallSpan, traceparentOf } from "./tracing.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 
-/** Bounds of what one client may have pending with one actor. */
-const MAXIMUM_PENDING_CALLS = 100_000;
-const MAXIMUM_PENDING_BYTES = 64 * 1024 * 1024;
+/** What one client may have pending with one actor. */
+const MOST_PENDING: PendingBounds = { calls: 100_000, bytes: 64 * 1024 * 1024 };
+
+/** What a call takes over from the call in which it is made. */
+export interface InheritedLimits {
+  /** Milliseconds until that one's caller stops waiting; `undefined` where it does not. */
+  timeLeft(): number | undefined;
+  /** The calls that wait for it, of actors that run a bounded number at a time. */
+  readonly chain: readonly string[];
+  /** Calls `listener` when that one is given up; the function that it returns takes that back. */
+  onAbort(listener: (reason: unknown) => void): () => void;
+}
 
 /** What all actors of a client share. */
 export interface CallSession {
@@ -50,12 +52,16 @@ export interface CallSession {
   readonly owner: symbol;
   /** Who makes the call that is made now. */
   holder(): Holder;
+  /** What the call that is made now takes over. */
+  inherited(): InheritedLimits | undefined;
   /** A number that no other call of the session has. */
   nextCallId(): number;
   /** The link that an actor's calls take now. */
   link(actor: ActorReference): CallLink;
-  /** Encodes arguments. */
-  encode(args: readonly unknown[], holder: Holder): Encoded;
+  /** Encodes arguments; functions and streams in them are lent by `lender`, and their numbers noted in `lent`. */
+  encode(args: readonly unknown[], holder: Holder, lender: LentValues, lent: number[]): Encoded;
+  /** Encodes one value for a generator. */
+  encodeValue(value: unknown, holder: Holder): Encoded;
   /** Decodes a result; handles in it are held for `holder`. `owned`: nobody else reads or writes its bytes. */
   decode(value: Uint8Array, refs: readonly string[], holder: Holder, owned: boolean): unknown;
   /** Holds keys until the function is called. */
@@ -66,8 +72,23 @@ export interface CallSession {
   closed(): Error | undefined;
 }
 
+/** A call that is about to be sent. */
+interface PreparedCall {
+  readonly sent: SentCall;
+  readonly link: CallLink;
+  readonly holder: Holder;
+  /** Numbers of functions and streams among its arguments. */
+  readonly lent: readonly number[];
+  /** Milliseconds that it may take; `undefined` for any time. */
+  readonly timeout: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly inherited: InheritedLimits | undefined;
+  /** Its trace, where somebody traces. */
+  readonly span: Span | undefined;
+}
+
 /** One actor of one client. */
-export class RemoteActor {
+export class RemoteActor implements OneWayListener {
   /** Names it on the wire. */
   readonly reference: ActorReference;
   /** Its members. */
@@ -76,6 +97,9 @@ export class RemoteActor {
   #lost: ((executed: Executed) => Error) | undefined;
   #pendingCalls = 0;
   #pendingBytes = 0;
+  /** One-way calls that have not ended, and what is in the arguments of some of them. */
+  #oneWay = 0;
+  #oneWayHeld: (() => void)[] = [];
 
   constructor(reference: ActorReference, manifest: ActorManifest, session: CallSession) {
     this.reference = reference;
@@ -100,264 +124,191 @@ export class RemoteActor {
     options: CallOptions,
     owner: unknown,
   ): ActorFuture<unknown> {
-    const repr = `<ActorFuture: ${this.manifest.className}.${name}>`;
-    const { unobserved, calls, clock } = this.#session;
+    const repr = this.#repr(name);
+    const { unobserved } = this.#session;
     const site = captureCallSite();
-    const refuse = (error: unknown) => {
-      const reference = () => new CallReference(this.#session.owner, `${this.manifest.className}.${name}`, true);
-      return rejectedActorFuture<unknown>(joined(error, "", site), { repr, unobserved, owner, reference });
-    };
-
-    const gone = this.#lost?.("no") ?? this.#session.closed();
-    if (gone) return refuse(gone);
-    const signal = options.signal ?? calls.signal;
-    if (signal?.aborted) return refuse(cancelled(this, name, "no", signal.reason));
-    const holder = this.#session.holder();
-    let encoded: Encoded;
+    let prepared: PreparedCall;
     try {
-      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : this.#session.encode(args, holder);
+      prepared = this.#prepare(name, kind, args, options, undefined);
     } catch (error) {
-      return refuse(error);
+      const reference = () => new CallReference(this.#session.owner, `${this.manifest.className}.${name}`, true);
+      return rejectedActorFuture<unknown>(joinSite(error, "", site), { repr, unobserved, owner, reference });
     }
-    const size = encoded.bytes.length;
-    if (
-      this.#pendingCalls >= MAXIMUM_PENDING_CALLS ||
-      this.#pendingBytes + size > MAXIMUM_PENDING_BYTES && this.#pendingCalls > 0
-    ) {
-      return refuse(mailboxFull(this, name, this.#pendingCalls, this.#pendingBytes));
-    }
-
-    const link = this.#session.link(this.reference);
-    const id = this.#session.nextCallId();
-    const timeout = options.timeout ?? calls.timeout;
-    const span = startCallSpan({ className: this.manifest.className, method: name, key: this.key });
-    const call = new ActorCall(this, this.#session, { name, link, id, size, site, holder, span });
-    if (encoded.refs.length > 0) call.hold(encoded.refs);
-    this.#pendingCalls++;
-    this.#pendingBytes += size;
-    const future = call.begin({
+    const call = this.#begin(prepared, site);
+    const resolvers = createActorFuture<unknown>({
       repr,
       unobserved,
       owner,
       reference: () => call.reference(),
       onCancel: (reason) => call.abort(reason),
     });
-    if (signal) call.follow(signal);
-    const limited = timeout !== undefined && timeout !== Infinity;
-    if (limited) call.limit(timeout, clock);
-    link.call(this.reference, {
-      id,
-      kind,
-      name,
-      args: encoded.bytes,
-      refs: encoded.refs,
-      deadline: limited ? Math.ceil(timeout) : undefined,
-      priority: encodePriority(options.priority ?? calls.priority),
-      credit: undefined,
-      trace: span && traceparentOf(span),
-    }, call);
-    return future;
+    call.send(prepared.sent, resolvers);
+    return resolvers.future;
   }
 
-  /** A call of it has its answer. */
-  settled(size: number): void {
-    this.#pendingCalls--;
-    this.#pendingBytes -= size;
+  /** Calls a generator method. Nothing is sent before the first step. */
+  stream(name: string, args: readonly unknown[], options: CallOptions): AsyncGenerator<unknown, unknown, unknown> {
+    const site = captureCallSite();
+    const holder = this.#session.holder();
+    return createStreamReader({
+      repr: this.#repr(name),
+      prefetch: options.prefetch ?? true,
+      begin: (sink, credit) => {
+        const prepared = this.#prepare(name, CallKind.method, args, options, credit);
+        const call = this.#begin(prepared, site);
+        call.send(prepared.sent, sink);
+        return call;
+      },
+      decode: (value, refs) => this.#session.decode(value, refs, holder, true),
+    });
+  }
+
+  /** Calls a method and wants no answer. What fails is reported as what nobody looks at is. */
+  send(name: string, args: readonly unknown[], options: CallOptions): void {
+    const site = captureCallSite();
+    try {
+      const { sent, link, holder, span } = this.#prepare(name, CallKind.oneWay, args, options, undefined);
+      if (sent.refs.length > 0) this.#oneWayHeld.push(this.#session.hold(sent.refs, holder));
+      this.#oneWay++;
+      link.callOneWay(this.reference, sent, this);
+      endSpan(span);
+    } catch (error) {
+      this.#report(name, joinSite(error, "", site));
+    }
+  }
+
+  settled(count: number, bytes: number): void {
+    this.#giveRoom(count, bytes);
+    this.#oneWay -= count;
+    // Which of them have ended is not said: what is in their arguments is held until all have.
+    if (this.#oneWay <= 0) { for (const letGo of this.#oneWayHeld.splice(0)) letGo(); }
+  }
+
+  failed(error: Error): void {
+    // Whoever closes a client knows that.
+    if (this.#session.closed()) return;
+    this.#report("a one-way call", error);
   }
 
   /** It is gone: every later call rejects at once. What is pending is settled by the routes. */
   lose(error: (executed: Executed) => Error): void {
     this.#lost ??= error;
   }
-}
 
-/** What a call is made of. */
-interface ActorCallOptions {
-  readonly name: string;
-  readonly link: CallLink;
-  readonly id: number;
-  /** Bytes of its arguments. */
-  readonly size: number;
-  readonly site: CallSite;
-  /** Who made it, and gets what is in its result. */
-  readonly holder: Holder;
-  /** Its trace, where somebody traces. */
-  readonly span: Span | undefined;
-}
+  /**
+   * Makes a call ready to be sent, and takes room for it.
+   *
+   * @throws Why it cannot be.
+   */
+  #prepare(
+    name: string,
+    kind: number,
+    args: readonly unknown[],
+    options: CallOptions,
+    credit: number | undefined,
+  ): PreparedCall {
+    const session = this.#session;
+    const { calls } = session;
+    const named = { key: this.key, name };
+    const gone = this.#lost?.("no") ?? session.closed();
+    if (gone) throw gone;
+    const signal = options.signal ?? calls.signal;
+    if (signal?.aborted) throw callCancelled(named, "no", signal.reason);
+    const inherited = session.inherited();
+    const timeout = shorter(options.timeout ?? calls.timeout, inherited?.timeLeft());
+    if (timeout !== undefined && timeout <= 0) throw callTimedOut(named, "no", timeout);
 
-/** One call from the moment that it is sent. It settles once. */
-class ActorCall implements PendingCall {
-  readonly #actor: RemoteActor;
-  readonly #session: CallSession;
-  readonly #options: ActorCallOptions;
-  #resolvers: ActorFutureResolvers<unknown> | undefined;
-  #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
-  #stopTimer: (() => void) | undefined;
-  #letGo: (() => void) | undefined;
-  /** Only of a call whose future is an argument elsewhere. */
-  #reference: CallReference | undefined;
-
-  constructor(actor: RemoteActor, session: CallSession, options: ActorCallOptions) {
-    this.#actor = actor;
-    this.#session = session;
-    this.#options = options;
-  }
-
-  get key(): string {
-    return this.#actor.key;
-  }
-
-  /** Makes the future that the caller gets. */
-  begin(options: ActorFutureOptions): ActorFuture<unknown> {
-    this.#resolvers = createActorFuture<unknown>(options);
-    return this.#resolvers.future;
-  }
-
-  /** What stands for its result in arguments. */
-  reference(): CallReference {
-    const name = `${this.#actor.manifest.className}.${this.#options.name}`;
-    return this.#reference ??= new CallReference(this.#session.owner, name, this.#resolvers === undefined);
-  }
-
-  /** Holds what is in its arguments until it has settled. */
-  hold(keys: readonly string[]): void {
-    this.#letGo = this.#session.hold(keys, this.#options.holder);
-  }
-
-  /** Ends with a signal. */
-  follow(signal: AbortSignal): void {
-    this.#signal = signal;
-    this.#onAbort = () => this.abort(signal.reason);
-    signal.addEventListener("abort", this.#onAbort);
-  }
-
-  /** Ends after a time. */
-  limit(timeout: number, clock: Clock): void {
-    this.#stopTimer = clock.setTimer(timeout, () => this.#giveUp(timedOut(this.#actor, this.#options.name, timeout)));
-  }
-
-  /** The caller wants no answer. */
-  abort(reason: unknown): void {
-    this.#giveUp(cancelled(this.#actor, this.#options.name, "unknown", reason));
-  }
-
-  resolve(value: Uint8Array, refs: readonly string[]): void {
-    if (this.#resolvers === undefined) return void this.#take(refs);
-    let result: unknown;
+    const link = session.link(this.reference);
+    const holder = session.holder();
+    const lent: number[] = [];
+    let encoded: Encoded;
     try {
-      result = this.#session.decode(value, refs, this.#options.holder, this.#reference === undefined);
+      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : session.encode(args, holder, link.lent, lent);
+      this.#takeRoom(name, encoded.bytes.length);
     } catch (error) {
-      return this.#reject(error, undefined);
-    } finally {
-      this.#take(refs);
+      link.lent.takeBack(lent);
+      throw error;
     }
-    this.#reference?.settle(() => ({ ok: true, value, refs }));
-    endSpan(this.#options.span);
-    this.#settle()?.resolve(result);
+
+    const span = startCallSpan({ className: this.manifest.className, method: name, key: this.key });
+    const sent: SentCall = {
+      id: session.nextCallId(),
+      kind,
+      name,
+      args: encoded.bytes,
+      refs: encoded.refs,
+      deadline: timeout === undefined ? undefined : Math.ceil(timeout),
+      priority: encodePriority(options.priority ?? calls.priority),
+      credit,
+      trace: span && traceparentOf(span),
+      chain: kind === CallKind.oneWay ? NO_CHAIN : inherited?.chain ?? NO_CHAIN,
+    };
+    return { sent, link, holder, lent, timeout, signal, inherited, span };
   }
 
-  fail(_executed: Executed, envelope: Uint8Array): void {
-    this.#reject(decodeError(envelope), envelope);
+  /** The call that is watched until it is over. */
+  #begin({ sent, link, holder, lent, timeout, signal, inherited, span }: PreparedCall, site: CallSite): ActorCall {
+    const { id, name, refs, args } = sent;
+    const size = args.length;
+    const call = new ActorCall(this.#session, {
+      actor: this.reference,
+      className: this.manifest.className,
+      name,
+      link,
+      id,
+      holder,
+      site,
+      refs,
+      lent,
+      span,
+      onSettled: () => this.#giveRoom(1, size),
+    });
+    if (signal) call.follow(signal);
+    if (timeout !== undefined) call.limit(timeout);
+    if (inherited) {
+      call.onOver(inherited.onAbort((reason) => {
+        // A deadline it has itself.
+        if (!(reason instanceof CallTimeoutError)) call.abort(reason);
+      }));
+    }
+    return call;
   }
 
-  lose(error: Error): void {
-    this.#reject(error, undefined);
+  #takeRoom(name: string, size: number): void {
+    const pending = { calls: this.#pendingCalls, bytes: this.#pendingBytes };
+    const isFull = pending.calls >= MOST_PENDING.calls ||
+      pending.bytes + size > MOST_PENDING.bytes && pending.calls > 0;
+    if (isFull) throw tooManyPending({ key: this.key, name }, pending, MOST_PENDING);
+    this.#pendingCalls++;
+    this.#pendingBytes += size;
   }
 
-  /** Until the scheduler knows of this holder, the actor's side holds what is in the result. */
-  async #take(refs: readonly string[]): Promise<void> {
-    if (refs.length === 0) return;
-    const { link, id } = this.#options;
-    await this.#session.confirmHeld();
-    link.taken(id);
+  #giveRoom(calls: number, bytes: number): void {
+    this.#pendingCalls -= calls;
+    this.#pendingBytes -= bytes;
   }
 
-  #reject(error: unknown, envelope: Uint8Array | undefined): void {
-    this.#reference?.settle(() => ({ ok: false, error: envelope ?? encodeError(error) }));
-    const { site, span } = this.#options;
-    const resolvers = this.#settle();
-    if (resolvers) endSpan(span, error ?? "undefined");
-    resolvers?.rejectFromInside(error, (awaiting) => void joined(error, awaiting, site));
+  #report(name: string, error: unknown): void {
+    rejectedActorFuture(error, { repr: this.#repr(name), unobserved: this.#session.unobserved });
   }
 
-  #giveUp(error: Error): void {
-    if (this.#resolvers === undefined) return;
-    this.#options.link.cancel(this.#options.id);
-    this.lose(error);
-  }
-
-  /** Takes what settles the future; `undefined` where somebody was first. */
-  #settle(): ActorFutureResolvers<unknown> | undefined {
-    const resolvers = this.#resolvers;
-    if (resolvers === undefined) return undefined;
-    this.#resolvers = undefined;
-    this.#actor.settled(this.#options.size);
-    this.#stopTimer?.();
-    if (this.#onAbort) this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#letGo?.();
-    return resolvers;
+  #repr(name: string): string {
+    return `<ActorFuture: ${this.manifest.className}.${name}>`;
   }
 }
 
 const NO_ARGUMENTS: Encoded = { bytes: new Uint8Array(0), refs: [] };
+const NO_CHAIN: MessageOf<"call">["chain"] = Object.freeze([]);
 
-/** The error of an actor whose worker, host or isolate is gone. */
-export function actorLost(key: string, worker: string, reason: string, executed: Executed): ActorLostError {
-  return new ActorLostError(
-    `The actor ${key} is lost: ${reasonInWords(reason)} on worker ${worker}. Its state is gone; submit the class again`,
-    { worker, reason, executed },
-  );
-}
-
-function reasonInWords(reason: string): string {
-  switch (reason) {
-    case "host-exit":
-      return "its host process ended (host-exit)";
-    case "host-stuck":
-      return "its host process hung and was killed (host-stuck)";
-    case "worker-exit":
-      return "its worker ended (worker-exit)";
-    case "worker-timeout":
-      return "its worker fell silent (worker-timeout)";
-    case "isolate-exit":
-      return "its isolate ended (isolate-exit)";
-    case "oom":
-      return "its host process ran out of memory (oom)";
-    case "drained":
-      return "its worker was retired (drained)";
-    case "restarted":
-      return "the cluster was restarted (restarted)";
-    default:
-      return `it ended (${reason})`;
-  }
-}
-
-function cancelled(actor: RemoteActor, name: string, executed: Executed, cause: unknown): CallCancelledError {
-  return new CallCancelledError(`The call ${name} of ${actor.key} was cancelled`, { executed, cause });
-}
-
-function timedOut(actor: RemoteActor, name: string, timeout: number): CallTimeoutError {
-  return new CallTimeoutError(`The call ${name} of ${actor.key} did not finish within ${timeout} ms`, {
-    executed: "unknown",
-  });
-}
-
-function mailboxFull(actor: RemoteActor, name: string, calls: number, bytes: number): MailboxFullError {
-  return new MailboxFullError(
-    `Cannot call ${name} of ${actor.key}: ${calls} calls with ${bytes} bytes of arguments are pending with it, ` +
-      `and ${MAXIMUM_PENDING_CALLS} calls or ${MAXIMUM_PENDING_BYTES} bytes are the limit. Await some of them`,
-    { executed: "no" },
-  );
+/** The shorter of two times, each of which may be without end. A call that is to take as long as it likes does. */
+function shorter(own: number | undefined, inherited: number | undefined): number | undefined {
+  if (own === Infinity) return undefined;
+  // A call whose time is up already is over for its caller: what is called now is to clean up.
+  if (inherited === undefined || inherited <= 0) return own;
+  return own === undefined ? inherited : Math.min(own, inherited);
 }
 
 /** A priority on the wire is a whole number: 2^31 stands for 0. */
 function encodePriority(priority: number | undefined): number | undefined {
   return priority === undefined || priority === 0 ? undefined : Math.max(0, Math.round(priority) + 2 ** 31);
-}
-
-/** The code that awaits the call says more than the place of the call, but not everybody awaits at once. */
-function joined(error: unknown, awaiting: string, site: CallSite): unknown {
-  if (error instanceof Error) joinCallSite(error, hasFrames(awaiting) ? awaiting : site.stack ?? "");
-  return error;
 }

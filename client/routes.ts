@@ -24,6 +24,7 @@ import {
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
 import { CallLink, type CallLinkEnd, type PendingCall } from "./call_link.ts";
+import type { LendOptions } from "./lent_values.ts";
 import { isRefusedByWorkers, openWebSocket, runtimeName } from "./platform.ts";
 import { dialledTransport, httpAddress } from "./scheduler_link.ts";
 
@@ -57,6 +58,8 @@ export interface RoutesOptions {
   readonly caCerts: readonly string[] | undefined;
   /** The time. */
   readonly clock: Clock;
+  /** How values of functions and streams that are lent travel. */
+  readonly lend: LendOptions;
   /** Asks the scheduler for a ticket to a home. */
   readonly requestTicket: (place: Place) => Promise<string>;
   /** Opens a channel through the scheduler. */
@@ -102,6 +105,7 @@ export class Routes {
         await settled;
         return await this.#connect(actor, receiver);
       },
+      lend: this.#options.lend,
       onEnd: (end) => this.#ended(actor, link, end),
     });
     this.#links.set(home, link);
@@ -151,6 +155,12 @@ export class Routes {
   /** The scheduler is gone: nobody will say what became of broken connections. */
   schedulerLost(): void {
     for (const orphans of [...this.#orphans.values()]) orphans.settle();
+  }
+
+  /** Settles once one-way calls that wait for a connection have left, or cannot; `undefined` where none waits. */
+  get oneWayCallsSent(): Promise<unknown> | undefined {
+    const waiting = [...this.#links.values()].map((link) => link.oneWayCallsSent).filter((sent) => sent !== undefined);
+    return waiting.length === 0 ? undefined : Promise.all(waiting);
   }
 
   /** Closes all links. What is pending fails. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoded, SubmitBody } from "../protocol/mod.ts";
+import type { Encoded, HomePermissions, SubmitBody } from "../protocol/mod.ts";
 import { workerList } from "./arguments.ts";
 import { sha256 } from "./sha256.ts";
 import type { ResolvedTarget } from "./targets.ts";
@@ -40,7 +40,25 @@ export function createSubmitBody(target: ResolvedTarget, options: SubmissionOpti
     timeout: timeout === Infinity ? undefined : timeout,
     detached: options.detached,
     pure: actor ? undefined : options.repeatable,
+    permissions: options.permissions && copyPermissions(options.permissions),
+    memoryLimit: finite(options.memoryLimit),
+    onStuck: options.onStuck,
+    maxPending: finite(options.maxPending),
+    concurrency: options.concurrency === Infinity ? Number.MAX_SAFE_INTEGER : options.concurrency,
   };
+}
+
+/** No bound at all is none that has to be told. */
+function finite(bound: number | undefined): number | undefined {
+  return bound === Infinity ? undefined : bound;
+}
+
+function copyPermissions(permissions: NonNullable<SubmitOptions["permissions"]>): HomePermissions {
+  if (typeof permissions === "string") return permissions;
+  const copy = Object.entries(permissions).map(([name, grant]): [string, boolean | "inherit" | string[]] => {
+    return [name, typeof grant === "object" ? [...grant] : grant];
+  });
+  return Object.fromEntries(copy);
 }
 
 const utf8 = new TextEncoder();

@@ -169,7 +169,28 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Higher first; the order of calls holds within one priority. @default {0} */
   priority?: number | undefined;
+  /**
+   * Calls want no answer: methods return nothing, and what fails is reported to `onUnobservedError`.
+   *
+   * @default {false}
+   */
+  oneWay?: boolean | undefined;
+  /**
+   * Items of a stream come ahead of their use. `false`: each `next` asks for one, and its value is what `yield` gives in
+   * the generator.
+   *
+   * @default {true}
+   */
+  prefetch?: boolean | undefined;
 }
+
+/** A handle whose methods want no answer: see the option `oneWay`. Attributes cannot be read through it. */
+export type OneWay<H> =
+  & Handle
+  & { readonly [K in keyof H as H[K] extends (...args: never[]) => unknown ? K : never]: OneWayMethod<H[K]> };
+
+/** A method that wants no answer. */
+export type OneWayMethod<F> = F extends (...args: infer A) => unknown ? (...args: A) => void : never;
 
 // ── Targets and options of submit ──
 
@@ -226,11 +247,22 @@ export interface SubmitOptions {
     | "none"
     | Readonly<Record<string, boolean | "inherit" | readonly string[]>>
     | undefined;
-  /** What happens when a deadline passes while a sync method blocks its isolate. @default {"abandon"} */
+  /** The most bytes of memory of a process of its own (`isolation: "process"`). @default the worker's `--memory-limit` */
+  memoryLimit?: number | undefined;
+  /**
+   * What happens when a deadline passes while it holds up its isolate, in an endless loop for one: the isolate is given up,
+   * with all of its actors, or its process is ended, with all of its isolates. A process of its own is always ended.
+   *
+   * @default {"abandon"}
+   */
   onStuck?: "abandon" | "kill-host" | undefined;
-  /** Calls that may wait for this actor, over all callers. @default {1000000} */
+  /** Calls of this actor that may run or wait, over all callers. @default {1000000} */
   maxPending?: number | undefined;
-  /** How many calls of this actor may be under way at a time. @default {Infinity} */
+  /**
+   * How many calls of this actor may run at a time; the others wait.
+   *
+   * @default the `static concurrency` of its class, or else any number
+   */
   concurrency?: number | undefined;
   /** Lives on without anybody who holds it, until it is cancelled. @default {false} */
   detached?: boolean | undefined;
@@ -274,6 +306,7 @@ export interface DelayedOptions extends
     | "version"
     | "isolation"
     | "permissions"
+    | "memoryLimit"
     | "onStuck"
     | "maxPending"
     | "concurrency"

@@ -6,7 +6,7 @@
 
 import type { ActorReference, DataHolder, EncodedReference } from "../protocol/mod.ts";
 import { type Client, clientOfSession } from "./client.ts";
-import { ClientSession, type ReferenceMaker, type SessionLink } from "./client_session.ts";
+import { ClientSession, type ReferenceMaker, type SessionLink, type Surroundings } from "./client_session.ts";
 import type { FetchedData } from "./routes.ts";
 import { connectToScheduler, type SchedulerLink } from "./scheduler_link.ts";
 import type { Actor } from "./types.ts";
@@ -17,8 +17,8 @@ export interface WorkerClientOptions {
   readonly address: string;
   /** Gets a one-use ticket of the role `client`. Asked when the scheduler is first needed, and after a lost connection. */
   readonly requestTicket: () => Promise<string>;
-  /** The key of the actor or task that runs now: what is submitted and decoded is held for it. */
-  readonly holder: () => string | undefined;
+  /** What runs now. */
+  readonly surroundings: Surroundings;
   /** Further certificate authorities, as PEM. */
   readonly caCerts?: readonly string[] | undefined;
   /** Route of calls. @default {"auto"} */
@@ -36,7 +36,7 @@ export class WorkerClient {
   readonly #session: ClientSession;
 
   constructor(options: WorkerClientOptions) {
-    const { address, requestTicket, holder, caCerts, direct = "auto", onUnobservedError } = options;
+    const { address, requestTicket, surroundings, caCerts, direct = "auto", onUnobservedError } = options;
     const { dial = dialWithTicket } = options;
     async function dialWithTicket(link: SessionLink): Promise<SchedulerLink> {
       const ticket = await requestTicket();
@@ -44,11 +44,11 @@ export class WorkerClient {
       const { signal } = new AbortController();
       return await connectToScheduler({ ...link, address, token: undefined, ticket, caCerts, signal });
     }
-    this.#session = ClientSession.lazy({ direct, caCerts, calls: {}, onUnobservedError, holder, dial });
+    this.#session = ClientSession.lazy({ direct, caCerts, calls: {}, onUnobservedError, surroundings, dial });
     this.client = clientOfSession(this.#session);
   }
 
-  /** Makes handles and futures of references that came in a value: for `decodeValue`. They are held for `holder()`. */
+  /** Makes handles and futures of references that came in a value: for `decodeValue`. Whoever runs now holds them. */
   get make(): ReferenceMaker {
     return this.#session.references();
   }

@@ -37,6 +37,7 @@ export const LOSS_REASONS = [
   "worker-exit",
   "worker-timeout",
   "isolate-exit",
+  "isolate-stuck",
   "oom",
   "drained",
   "killed",
@@ -148,6 +149,24 @@ export const targetShape = object({
 /** What to run, and where its code is. */
 export type SubmittedTarget = Shaped<typeof targetShape>;
 
+/** What is done about an isolate that is held up beyond a deadline: it is given up, or its process is ended. */
+export const ON_STUCK = ["abandon", "kill-host"] as const;
+
+/** One of Deno's permissions, or all of them: as a Web Worker of Deno takes them. */
+export const permissionShape: Shape<boolean | "inherit" | string[]> = (value, path) => {
+  if (typeof value === "boolean" || value === "inherit") return value;
+  return list(text)(value, path);
+};
+
+/** The permissions of a home of its own. */
+export const permissionsShape: Shape<"inherit" | "none" | Record<string, boolean | "inherit" | string[]>> = (
+  value,
+  path,
+) => value === "inherit" || value === "none" ? value : record(permissionShape)(value, path);
+
+/** The permissions of a home of its own. */
+export type HomePermissions = Shaped<typeof permissionsShape>;
+
 /** What a client submits. */
 export const submitBody = object({
   target: targetShape,
@@ -166,6 +185,16 @@ export const submitBody = object({
   detached: optional(flag),
   /** For a task: whether it may run again where its result is lost. */
   pure: optional(flag),
+  /** What the code may do, in a home of its own. */
+  permissions: optional(permissionsShape),
+  /** The most bytes of memory, in a process of its own. */
+  memoryLimit: optional(number),
+  /** What is done where it holds up its isolate beyond a deadline. */
+  onStuck: optional(oneOf(ON_STUCK)),
+  /** How many calls of an actor may run or wait. */
+  maxPending: optional(number),
+  /** How many calls of an actor run at a time; left out for what its class says. */
+  concurrency: optional(number),
 });
 /** What a client submits. */
 export type SubmitBody = Shaped<typeof submitBody>;

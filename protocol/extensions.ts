@@ -15,6 +15,8 @@
  * | 10 | `RegExp` | one array: source, flags, lastIndex |
  * | 11 | actor handle | one MessagePack value (`actor_reference.ts`) |
  * | 12 | future | one MessagePack value |
+ * | 13 | function that stays with the caller | one MessagePack integer: its number on the connection |
+ * | 14 | stream that stays with the caller | one array: its number on the connection; 0 for an async iterable, 1 for a `ReadableStream` |
  *
  * Everything else has MessagePack's own form: nil, booleans, strings, arrays, maps with string keys, binary for a
  * `Uint8Array`. A `number` is an integer format up to 32 bits, else (and for -0) a float64; a `bigint` of up to 64 bits
@@ -37,6 +39,8 @@ export const EXTENSION = {
   REGEXP: 10,
   ACTOR: 11,
   FUTURE: 12,
+  FUNCTION: 13,
+  STREAM: 14,
 } as const;
 
 /** The longest `bigint` that travels: 2^27 bits. */

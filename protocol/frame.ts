@@ -190,9 +190,9 @@ export class FrameWriter {
     }
   }
 
-  #call({ id, slot, kind, name, args, refs, deadline, priority, credit, trace }: MessageOf<"call">): void {
+  #call({ id, slot, kind, name, args, refs, deadline, priority, credit, trace, chain }: MessageOf<"call">): void {
     this.#reserve(2);
-    this.#bytes[this.#end++] = 0x9b;
+    this.#bytes[this.#end++] = 0x9c;
     this.#bytes[this.#end++] = MESSAGES.call[0];
     this.#uint(id);
     this.#uint(slot);
@@ -205,6 +205,7 @@ export class FrameWriter {
     this.#optionalUint(credit);
     if (trace === undefined) this.#nil();
     else this.#text(trace);
+    this.#texts(chain);
   }
 
   #result({ id, value, refs }: MessageOf<"result">): void {
@@ -463,6 +464,7 @@ class Reader {
       priority: this.#isNil() ? undefined : this.#uint(),
       credit: this.#isNil() ? undefined : this.#uint(),
       trace: this.#isNil() ? undefined : this.#text(),
+      chain: this.#texts(),
     };
   }
 

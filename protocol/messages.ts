@@ -66,8 +66,11 @@ export const MESSAGES = {
   /** Gives the slot back. */
   detach: [17, { slot: "uint" }],
   /**
-   * A method call (`kind` 0) or an attribute read (1). `deadline` is milliseconds left at sending; `trace` a W3C
-   * traceparent; `credit` how many items a stream may send; `refs` the keys of all actors and futures in `args`.
+   * A call, of what `kind` says ({@link CallKind}). `deadline` is milliseconds left at sending; `trace` a W3C
+   * traceparent; `credit` how many items a stream may send; `refs` the keys of all actors and futures in `args`; `chain`
+   * the calls that wait for this one, of actors that run a bounded number of calls at a time.
+   *
+   * From a home to its caller: a call of a function that was among the arguments of a call; `slot` is its number.
    */
   call: [18, {
     id: "uint",
@@ -80,14 +83,18 @@ export const MESSAGES = {
     priority: "uint?",
     credit: "uint?",
     trace: "text?",
+    chain: "texts",
   }],
   /** The value of a call. */
   result: [19, { id: "uint", value: "bytes", refs: "texts" }],
   /** A call that failed. `executed`: 0 no, 1 yes, 2 unknown. `error` is an error envelope. */
   failure: [20, { id: "uint", executed: "uint", error: "bytes" }],
-  /** The caller wants no answer any more: a queued call never starts, a running one sees its signal. */
+  /**
+   * The caller gives a call up: a queued one never starts, a running one sees its signal. It is answered all the same, by
+   * a `failure` that says whether the call ran.
+   */
   cancel: [21, { id: "uint", slot: "uint", reason: "bytes?" }],
-  /** One value of a stream. */
+  /** One value of a stream: of a call that streams its result or, from a caller, of a stream among its arguments. */
   item: [22, { id: "uint", value: "bytes", refs: "texts" }],
   /** Lets a stream send `count` items more. */
   credit: [23, { id: "uint", count: "uint" }],
@@ -99,6 +106,14 @@ export const MESSAGES = {
   getData: [26, { id: "uint", key: "text" }],
   /** The scheduler knows of all that the caller holds of that call's result; or nobody wants it. Only of one with refs. */
   taken: [76, { id: "uint" }],
+  /** What the reader of a call's stream does to its generator besides taking items: {@link ResumeKind}. */
+  resume: [27, { id: "uint", slot: "uint", kind: "uint", value: "bytes", refs: "texts" }],
+  /** The end of a stream among arguments, from the caller: all of it was sent (`ok` 1), or it failed with an error (0). */
+  streamEnd: [28, { id: "uint", ok: "uint", error: "bytes" }],
+  /** A home wants no more of a stream among arguments. */
+  streamStop: [29, { id: "uint" }],
+  /** So many one-way calls of a slot have ended, with so many bytes of arguments; `error` is why one of them failed. */
+  settled: [30, { slot: "uint", count: "uint", bytes: "uint", error: "bytes?" }],
 
   // Client to scheduler.
   /** Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. */
@@ -207,6 +222,20 @@ export const CallKind = {
   method: 0,
   /** Reads an attribute. */
   attribute: 1,
+  /** Calls a method and wants no answer: `settled` says when it has ended. */
+  oneWay: 2,
+  /** From a home to its caller: calls a function that was among the arguments of a call. */
+  callback: 3,
+} as const;
+
+/** Values of a `resume`'s `kind`: what is done to the generator. */
+export const ResumeKind = {
+  /** `next(value)`, which lets it send one item more. */
+  next: 0,
+  /** `return(value)`. */
+  return: 1,
+  /** `throw(value)`. */
+  throw: 2,
 } as const;
 
 /** Whether a failed call ran, as its number on the wire. */
@@ -237,6 +266,7 @@ export function laneOf(message: Message): number | undefined {
     case "detach":
     case "call":
     case "cancel":
+    case "resume":
       return message.slot * 3 + 1;
     case "open":
     case "data":
@@ -245,11 +275,14 @@ export function laneOf(message: Message): number | undefined {
     case "result":
     case "failure":
     case "item":
+    case "streamEnd":
       return message.id * 3 + 3;
     case "ping":
     case "pong":
     case "received":
     case "credit":
+    case "streamStop":
+    case "settled":
     case "beat":
     case "heartbeat":
       return undefined;

@@ -197,7 +197,10 @@ function checkExtension(
       break;
     case EXTENSION.ACTOR:
     case EXTENSION.FUTURE:
+    case EXTENSION.FUNCTION:
       return ANY;
+    case EXTENSION.STREAM:
+      return AN_ARRAY;
     default:
       throw wrong(`no extension has the type ${type << 24 >> 24}`, start);
   }

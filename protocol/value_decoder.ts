@@ -41,6 +41,10 @@ export interface DecodeContext {
   readonly actor?: ((reference: Uint8Array) => unknown) | undefined;
   /** Makes, or finds the value of, a future. Gets a view of what {@linkcode EncodeContext.reference} gave. */
   readonly future?: ((reference: Uint8Array) => unknown) | undefined;
+  /** Makes what stands for a function of that number. */
+  readonly callable?: ((id: number) => unknown) | undefined;
+  /** Makes what stands for a stream of that number. */
+  readonly stream?: ((id: number, kind: "iterable" | "readable") => unknown) | undefined;
 }
 
 /** A view of `bytes` smaller than this is copied in any case. */
@@ -198,6 +202,10 @@ export class ValueDecoder {
         return fromErrorEnvelope(this.#value());
       case EXTENSION.REGEXP:
         return this.#regExp(this.#value() as unknown[]);
+      case EXTENSION.FUNCTION:
+        return this.#callable(this.#value());
+      case EXTENSION.STREAM:
+        return this.#stream(this.#value() as unknown[]);
     }
     this.#position += length;
     switch (type) {
@@ -283,6 +291,20 @@ export class ValueDecoder {
       throw this.#wrong(`it holds ${kind === "actor" ? "an actor" : "a future"}, which has no place here`);
     }
     return make(this.#bytes.subarray(start, start + length));
+  }
+
+  #callable(id: unknown): unknown {
+    const { callable } = this.#context;
+    if (callable === undefined) throw this.#wrong("it holds a function, which has no place here");
+    if (typeof id !== "number") throw this.#wrong("a function in it has the wrong form");
+    return callable(id);
+  }
+
+  #stream([id, form]: unknown[]): unknown {
+    const { stream } = this.#context;
+    if (stream === undefined) throw this.#wrong("it holds a stream, which has no place here");
+    if (typeof id !== "number" || form !== 0 && form !== 1) throw this.#wrong("a stream in it has the wrong form");
+    return stream(id, form === 1 ? "readable" : "iterable");
   }
 
   #copy(length: number): Uint8Array {

@@ -27,6 +27,14 @@ export interface EncodedReference {
   readonly key: string;
 }
 
+/** What stands for a function or stream that stays where it is, and is used from afar. */
+export interface EncodedLocal {
+  /** Its number on the connection over which the value travels. */
+  readonly id: number;
+  /** What it is: a function, an async iterable, or a `ReadableStream`. */
+  readonly kind: "function" | "iterable" | "readable";
+}
+
 /** What the encoder has to be told. */
 export interface EncodeContext {
   /**
@@ -52,6 +60,11 @@ export interface EncodeContext {
    * refused.
    */
   readonly reference?: ((value: object) => EncodedReference | undefined) | undefined;
+  /**
+   * Asked for each function, async iterable and `ReadableStream`; `undefined` refuses it. Without this function all are
+   * refused.
+   */
+  readonly local?: ((value: object) => EncodedLocal | undefined) | undefined;
 }
 
 /** An encoded value. */
@@ -135,6 +148,8 @@ export class ValueEncoder {
         return this.#writer.byte(0);
       case "bigint":
         return this.#bigint(value);
+      case "function":
+        return this.#local(value);
       default:
         throw this.#refuse(value);
     }
@@ -162,6 +177,7 @@ export class ValueEncoder {
     const kind = KIND_OF_PROTOTYPE.get(prototype);
     if (kind !== undefined) return this.#builtIn(value, kind);
     if (value instanceof Error) return this.#error(value);
+    if (isStream(value)) return this.#local(value);
     throw this.#refuse(value);
   }
 
@@ -182,7 +198,10 @@ export class ValueEncoder {
   }
 
   #plain(value: Record<string, unknown>): void {
-    if (Object.getOwnPropertySymbols(value).length > 0 && this.#hasMeaning(value)) return this.#reference(value);
+    if (Object.getOwnPropertySymbols(value).length > 0) {
+      if (isStream(value)) return this.#local(value);
+      if (this.#hasMeaning(value)) return this.#reference(value);
+    }
     const keys = Object.keys(value);
     const depth = this.#enter(value, 2 * keys.length);
     this.#writer.map(keys.length);
@@ -218,6 +237,19 @@ export class ValueEncoder {
     this.#leave(this.#enter(value, 0)); // What is inside counts for the reader's limits as well.
     this.#writer.extension(reference.kind === "actor" ? EXTENSION.ACTOR : EXTENSION.FUTURE, reference.bytes.length);
     this.#writer.raw(reference.bytes);
+  }
+
+  /** A function or stream: only its number travels. */
+  #local(value: object): void {
+    const local = this.#context.local?.(value);
+    if (local === undefined) throw this.#refuse(value);
+    this.#countNode();
+    this.#leave(this.#enter(value, 2)); // What is inside counts for the reader's limits as well.
+    const mark = this.#writer.beginExtension(local.kind === "function" ? EXTENSION.FUNCTION : EXTENSION.STREAM);
+    if (local.kind !== "function") this.#writer.array(2);
+    this.#writer.number(local.id);
+    if (local.kind !== "function") this.#writer.number(local.kind === "readable" ? 1 : 0);
+    this.#writer.endExtension(mark);
   }
 
   #builtIn(value: object, kind: number): void {
@@ -409,6 +441,11 @@ export class ValueEncoder {
     for (let index = 0; index < depth; index++) path += step(this.#containers[index]!, this.#keys[index]!);
     return path;
   }
+}
+
+function isStream(value: object): boolean {
+  return typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === "function" ||
+    value instanceof ReadableStream;
 }
 
 function step(container: object, key: string | number): string {

@@ -16,7 +16,13 @@ import { type DecodeContext, ValueDecoder } from "./value_decoder.ts";
 import { type EncodeContext, type Encoded, ValueEncoder } from "./value_encoder.ts";
 
 export { type DecodeContext } from "./value_decoder.ts";
-export { type EncodeContext, type Encoded, type EncodedReference, REFERENCE } from "./value_encoder.ts";
+export {
+  type EncodeContext,
+  type Encoded,
+  type EncodedLocal,
+  type EncodedReference,
+  REFERENCE,
+} from "./value_encoder.ts";
 
 const NOTHING = Object.freeze({});
 /** Characters that are kept of the message of an error that is too large to be sent. */

@@ -110,6 +110,21 @@ export function hasSyncMethod(actorClass: { readonly prototype?: unknown }): boo
   return false;
 }
 
+/**
+ * How many calls of an actor of this class run at a time, as its `static concurrency` says; any number where it has none.
+ *
+ * @throws {TypeError} Where that is no number from 1.
+ */
+export function declaredConcurrency(target: object & { readonly name: string }): number {
+  const declared = (target as { concurrency?: unknown }).concurrency ?? Infinity;
+  if (declared === Infinity || Number.isSafeInteger(declared) && declared as number >= 1) return declared as number;
+  throw new TypeError(
+    `Cannot start ${target.name}: its static concurrency has to be a whole number from 1, or Infinity, and is ${
+      typeof declared === "string" ? JSON.stringify(declared) : String(declared)
+    }`,
+  );
+}
+
 /** Whether it is a class, written as one or the language's own, and not a factory: only a class's `prototype` is fixed. */
 export function isClass(target: (...args: never[]) => unknown): boolean {
   return Object.getOwnPropertyDescriptor(target, "prototype")?.writable === false;

@@ -5,7 +5,7 @@
  */
 
 import type { Actor } from "../client/types.ts";
-import { type Clock, platformClock } from "../connection/mod.ts";
+import type { Clock } from "../connection/mod.ts";
 import {
   type ActorManifest,
   ActorStartError,
@@ -16,15 +16,16 @@ import {
   ProtocolError,
 } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
-import { hasSyncMethod, isClass } from "./actor_class.ts";
-import { ActorInstance, lost } from "./actor_instance.ts";
+import { declaredConcurrency, hasSyncMethod, isClass } from "./actor_class.ts";
+import { ActorInstance, type CallBounds, DEFAULT_BOUNDS } from "./actor_instance.ts";
 import type { CallCounters } from "./call_counters.ts";
-import { applyInContext, contextProvider } from "./context.ts";
+import { lost } from "./call_refusals.ts";
+import { contextProvider } from "./context.ts";
 import type { CreateOrder, CreateOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
-import { type FutureValues, NO_VALUES } from "./references.ts";
+import { decodePlainArguments, type FutureValues, NO_VALUES } from "./references.ts";
 
 /** Milliseconds that are kept for dispose hooks, at most. */
 const DISPOSE_TIME = 1000;
@@ -35,8 +36,6 @@ export interface ActorHomeOptions {
   readonly scope: IsolateScope;
   /** Counts calls. */
   readonly counters: CallCounters;
-  /** The time. */
-  readonly clock?: Clock;
   /** Told of errors outside of any call, in one line. Defaults to `console.error`. */
   readonly log?: (line: string) => void;
 }
@@ -70,7 +69,7 @@ export class ActorHome {
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
   constructor(options: ActorHomeOptions) {
     this.scope = options.scope;
-    this.clock = options.clock ?? platformClock;
+    this.clock = options.scope.loop.clock;
     this.#counters = options.counters;
     this.#policy = new ModulePolicy(options.scope.settings.allowModules);
     this.#log = options.log ?? ((line) => console.error(line));
@@ -181,39 +180,44 @@ export class ActorHome {
       });
       return failed(error, "no", { needsSharedHome: true });
     }
-    const context = new CallContext({
-      key: order.key,
-      className: classNameOf(target) ?? order.target.name,
-      scope: this.scope,
-      handle: notMadeYet,
-    });
     let executed: Executed = "no";
     let values: FutureValues = NO_VALUES;
+    let bounds: CallBounds;
     try {
+      bounds = boundsOf(order, target);
       if (order.refs.length > 0) values = await this.scope.prepare(order.args, order.refs);
     } catch (error) {
       return failed(error, executed);
     }
+    const { loop } = this.scope;
+    const deadline = loop.clock.now() + order.timeLimit;
+    const className = classNameOf(target) ?? order.target.name;
+    const context = new CallContext({ key: order.key, className, scope: this.scope, handle: notMadeYet }, {
+      deadline,
+      onStuck: bounds.onStuck,
+    });
     for (let retries = order.retries;; retries--) {
       // Whoever cancelled has been answered: nothing more may start.
       if (entry.ended !== undefined) return failed(lost(order.key, this.scope.worker, entry.ended, executed), executed);
       let object: unknown;
       try {
         // Each attempt gets arguments of its own: the one before may have changed them.
-        const args = this.scope.decodeArguments(order.args, order.refs, values, order.key);
+        const args = order.refs.length === 0
+          ? decodePlainArguments(order.args)
+          : this.scope.decodeArguments(order.args, { values, holder: order.key });
         executed = "yes";
-        if (constructs) object = applyInContext(context, Reflect.construct, undefined, [target, args]);
-        else object = await applyInContext(context, target, undefined, args);
+        if (constructs) object = loop.apply(context, context, Reflect.construct, undefined, [target, args]);
+        else object = await loop.apply(context, context, target, undefined, args);
       } catch (error) {
         if (executed === "yes" && retries > 0) continue;
         const remote = executed === "yes" ? { worker: this.scope.worker.name, actor: order.key } : undefined;
         return failed(error, executed, { remote });
       }
-      return this.#place(order, entry, target, object);
+      return this.#place(order, entry, target, object, bounds);
     }
   }
 
-  #place(order: CreateOrder, entry: Entry, target: LoadedTarget, object: unknown): CreateOutcome {
+  #place(order: CreateOrder, entry: Entry, target: LoadedTarget, object: unknown, bounds: CallBounds): CreateOutcome {
     const { key, incarnation } = order;
     let instance: ActorInstance;
     try {
@@ -224,9 +228,10 @@ export class ActorHome {
       }
       const tag = this.#createTag();
       const className = classNameOf(target) ?? order.target.name;
-      const { scope, clock } = this;
+      const { scope } = this;
+      const onUnhandled = (error: unknown) => this.reportUnhandled(error, key);
       const count = (methods: ActorManifest["methods"]) => this.#counters.ofActor(className, key, incarnation, methods);
-      instance = new ActorInstance({ object, key, incarnation, tag, scope, clock, className, count });
+      instance = new ActorInstance({ object, key, incarnation, tag, scope, className, bounds, count, onUnhandled });
     } catch (error) {
       return failed(error, "yes");
     }
@@ -275,6 +280,16 @@ function notMadeYet(): Actor<unknown> {
   throw new Error(
     "currentActor() is not available in a constructor: there is no handle before the instance is complete",
   );
+}
+
+/** What whoever created it says, else what the class says, else nothing in particular. */
+function boundsOf({ bounds }: CreateOrder, target: LoadedTarget): CallBounds {
+  return {
+    ...DEFAULT_BOUNDS,
+    concurrency: bounds.concurrency ?? declaredConcurrency(target),
+    maxPending: bounds.maxPending ?? DEFAULT_BOUNDS.maxPending,
+    onStuck: bounds.onStuck ?? DEFAULT_BOUNDS.onStuck,
+  };
 }
 
 /** What a failure may say beside its error. */

@@ -1,38 +1,55 @@
 /**
- * One live actor: its object, the calls that it has not answered, and its end.
+ * One live actor: its object, the calls that wait for it or run, and its end.
  *
- * A call starts in the very turn in which it arrives, so calls start in the order of arrival, sync methods run to
- * completion, and `async` ones interleave wherever they await.
+ * A call starts in the very turn in which it arrives, unless others are before it, the isolate's other work has its turn,
+ * or as many calls run as may. So calls start in the order of arrival, sync methods run to completion, and `async` ones
+ * interleave wherever they await.
  *
  * @module
  */
 
-import type { Clock } from "../connection/mod.ts";
 import {
-  ActorLostError,
+  type ActorLostError,
   type ActorManifest,
-  ActorNotFoundError,
+  type ActorNotFoundError,
   type ActorReference,
   CallKind,
-  CallTimeoutError,
-  type Encoded,
-  encodeError,
   type Executed,
   type LossReason,
   type MessageOf,
-  MethodNotFoundError,
-  ProtocolError,
-  SerializationError,
 } from "../protocol/mod.ts";
-import { startServedSpan } from "../client/tracing.ts";
-import type { Actor, WorkerInfo } from "../client/types.ts";
-import { membersOf, type MethodMember, type MethodTable } from "./actor_class.ts";
+import type { Actor } from "../client/types.ts";
+import { type AttributeMember, membersOf, type MethodMember, type MethodTable } from "./actor_class.ts";
 import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./active_call.ts";
 import type { ActorCounters } from "./call_counters.ts";
-import { CallLine } from "./call_line.ts";
-import { applyInContext } from "./context.ts";
+import { CallQueue } from "./call_queue.ts";
+import { linkOf } from "./call_chain.ts";
+import { deadlock, encodeRefusal, full, leaving, lost, noSuchMember, notFound, tooLate } from "./call_refusals.ts";
+import { type IsolateLoop, UNLIMITED } from "./isolate_loop.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
+import type { OnStuck } from "./loop_state.ts";
 import { decodePlainArguments, type FutureValues, NO_VALUES } from "./references.ts";
+import type { TurnTaker } from "./turns.ts";
+
+/** What the calls of one actor may take. */
+export interface CallBounds {
+  /** How many run at a time. */
+  readonly concurrency: number;
+  /** How many run or wait. */
+  readonly maxPending: number;
+  /** Bytes of the arguments of those that wait. */
+  readonly maxPendingBytes: number;
+  /** What is done when a deadline passes while the isolate is held up. */
+  readonly onStuck: OnStuck;
+}
+
+/** Bounds of actors that were created without any. */
+export const DEFAULT_BOUNDS: CallBounds = Object.freeze({
+  concurrency: Infinity,
+  maxPending: 1_000_000,
+  maxPendingBytes: 256 * 1024 * 1024,
+  onStuck: "abandon",
+});
 
 /** What makes an instance. */
 export interface ActorInstanceOptions {
@@ -46,20 +63,21 @@ export interface ActorInstanceOptions {
   readonly tag: Uint8Array;
   /** Where it lives. */
   readonly scope: IsolateScope;
-  /** The time. */
-  readonly clock: Clock;
+  /** What its calls may take. */
+  readonly bounds: CallBounds;
   /** Name of its class or factory. */
   readonly className: string;
   /** Makes what counts its calls. */
   readonly count: (methods: ActorManifest["methods"]) => ActorCounters;
+  /** Told of errors that no caller hears of. */
+  readonly onUnhandled: (error: unknown) => void;
 }
 
-// Never filled.
-const NO_CALLS = new Set<ActiveCall>();
-const NO_LINES = new Map<CallReceiver, CallLine>();
+/** Shared by all that run nothing, and never filled: an idle actor is to weigh little. */
+const NO_CALLS: Set<ActiveCall> = new Set();
 
 /** One live actor. */
-export class ActorInstance implements CallOwner {
+export class ActorInstance implements CallOwner, TurnTaker {
   /** The cluster-wide name. */
   readonly key: string;
   /** 64 random bits of this instance. */
@@ -70,16 +88,22 @@ export class ActorInstance implements CallOwner {
   readonly manifest: Uint8Array;
   /** Where it lives. */
   readonly scope: IsolateScope;
-  /** Name of its class or factory. */
+  readonly loop: IsolateLoop;
   readonly className: string;
+  readonly counters: ActorCounters;
+  readonly #onUnhandled: (error: unknown) => void;
   readonly #object: object;
   readonly #table: MethodTable;
-  readonly #clock: Clock;
-  readonly #counters: ActorCounters;
-  /** Made with the first call that has to wait: an actor that does nothing weighs a third of one that has both. */
-  #pending = NO_CALLS;
-  /** Callers with calls that wait. */
-  #lines = NO_LINES;
+  readonly #bounds: CallBounds;
+  /** Calls that run and have not been answered. */
+  #running = NO_CALLS;
+  /** How many methods have not come to their end, answered or not. */
+  #occupied = 0;
+  /** The same by their names in chains, where only so many may run. */
+  #occupants: Set<string> | undefined;
+  #calls = 0;
+  /** Calls that wait; made with the first of them. */
+  #queue: CallQueue | undefined;
   #ended: LossReason | "released" | undefined;
   /** Set when it takes no more calls, resolved when none is under way. */
   #drained: PromiseWithResolvers<void> | undefined;
@@ -91,12 +115,14 @@ export class ActorInstance implements CallOwner {
     this.tag = options.tag;
     this.scope = options.scope;
     this.className = options.className;
+    this.loop = options.scope.loop;
+    this.#onUnhandled = options.onUnhandled;
     this.#object = options.object;
-    this.#clock = options.clock;
+    this.#bounds = options.bounds;
     const { table, manifest, encoded } = membersOf(options.className, options.object);
     this.#table = table;
     this.manifest = encoded;
-    this.#counters = options.count(manifest.methods);
+    this.counters = options.count(manifest.methods);
   }
 
   /** A new handle of this actor. */
@@ -105,48 +131,26 @@ export class ActorInstance implements CallOwner {
   }
 
   /**
-   * Runs a call, or refuses it. Whatever happens, the receiver gets exactly one answer, unless it cancels. A call with
-   * futures among its arguments waits for their values, and what the same receiver calls meanwhile waits behind it.
+   * Runs a call, now or when its turn comes, or refuses it. Whatever happens, the receiver gets exactly one answer. A call
+   * with futures among its arguments waits for their values, and what the same receiver calls meanwhile waits behind it.
    */
   call(message: MessageOf<"call">, receiver: CallReceiver): void {
     if (this.#ended !== undefined) return this.#refuse(message, receiver, this.#lost("no"));
-    if (this.#drained !== undefined) return this.#refuse(message, receiver, this.#leaving(message.name));
-    if (message.refs.length > 0 || this.#lines.size > 0) return this.#lineUp(message, receiver);
-    this.#start(message, receiver, NO_VALUES);
+    if (this.#drained !== undefined) {
+      return this.#refuse(message, receiver, leaving(this.key, message.name, this.scope.worker.name));
+    }
+    const waits = message.refs.length > 0 || this.#waiting > 0 || !this.#hasRoom || !this.loop.turns.free;
+    if (waits || this.#running.size >= this.#bounds.maxPending) return this.#enqueue(message, receiver);
+    const { deadline } = message;
+    if (deadline === undefined) return this.#start(message, receiver, NO_VALUES, Infinity);
+    if (deadline === 0) return this.#refuse(message, receiver, tooLate(this.key, message));
+    this.#start(message, receiver, NO_VALUES, this.loop.clock.now() + deadline);
   }
 
-  /** @param waited How long the call has waited for its turn, in milliseconds. */
-  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues, waited = 0): void {
-    if (message.deadline === 0) return this.#refuse(message, receiver, this.#tooLate(message.name));
-    const member = this.#table.get(message.name);
-    if (message.kind === CallKind.attribute) {
-      if (member?.type !== "attribute") {
-        return this.#refuse(message, receiver, this.#notFound("attribute", message.name));
-      }
-      return this.#run(message, receiver, waited, Reflect.get, undefined, [this.#object, message.name]);
-    }
-    if (member?.type !== "method") return this.#refuse(message, receiver, this.#notFound("method", message.name));
-    let { method } = member;
-    let args: unknown[];
-    try {
-      if (message.refs.length === 0) {
-        args = decodePlainArguments(message.args);
-      } else {
-        args = this.scope.decodeArguments(message.args, message.refs, values, this.key);
-        const confirmed = this.scope.confirmHeld();
-        if (confirmed) method = answeringAfter(confirmed, method);
-      }
-    } catch (error) {
-      return this.#refuse(message, receiver, error);
-    }
-    if (member.kind === "generator" || member.kind === "asyncGenerator") return this.#stream(message, receiver);
-    this.#run(message, receiver, waited, method, this.#object, args);
-  }
-
-  /** Takes no more calls; resolves when those under way have been answered. */
+  /** Takes no more calls; resolves when those that run or wait have been answered. */
   drain(): Promise<void> {
     this.#drained ??= Promise.withResolvers<void>();
-    if (this.#pending.size === 0) this.#drained.resolve();
+    this.#settleDrain();
     return this.#drained.promise;
   }
 
@@ -158,11 +162,9 @@ export class ActorInstance implements CallOwner {
   end(reason: LossReason | "released"): void {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
-    this.#counters.end();
-    for (const line of [...this.#lines.values()]) line.end(() => this.#lost("no"));
-    for (const call of [...this.#pending]) {
-      if (this.#settle(call)) call.abort(this.#failLost(call));
-    }
+    this.counters.end();
+    this.#queue?.end(() => this.#lost("no"));
+    for (const call of [...this.#running]) call.lose(this.#lost("unknown"));
   }
 
   /**
@@ -173,148 +175,150 @@ export class ActorInstance implements CallOwner {
   async dispose(): Promise<void> {
     const object = this.#object as Partial<AsyncDisposable & Disposable>;
     const hook = object[Symbol.asyncDispose] ?? object[Symbol.dispose];
-    if (typeof hook === "function") await applyInContext(new CallContext(this), hook, object, []);
+    if (typeof hook === "function") await this.loop.apply(new CallContext(this), UNLIMITED, hook, object, []);
   }
 
-  /** Forgets a call that is under way; nothing is sent. */
-  cancel(call: ActiveCall, reason: unknown): void {
-    if (!this.#settle(call)) return;
-    this.#counters.finished(call, false, 0);
-    call.abort(reason);
+  takeTurn(): boolean {
+    if (this.#mayBegin) this.#begin();
+    return this.#mayBegin;
   }
 
-  #lineUp(message: MessageOf<"call">, receiver: CallReceiver): void {
-    let values: FutureValues | Promise<FutureValues>;
-    try {
-      values = this.scope.prepare(message.args, message.refs);
-    } catch (error) {
-      values = Promise.reject(error);
-    }
-    let line = this.#lines.get(receiver);
-    if (line === undefined) {
-      if (!(values instanceof Promise)) return this.#start(message, receiver, values);
-      line = new CallLine({
-        receiver,
-        clock: this.#clock,
-        start: (message, values, waited) => this.#start(message, receiver, values, waited),
-        refuse: (message, error) => this.#refuse(message, receiver, error ?? this.#tooLate(message.name)),
-        onEmpty: () => this.#lines.delete(receiver),
-        counters: this.#counters,
-        isCounted: (name) => this.#table.has(name),
-      });
-      if (this.#lines === NO_LINES) this.#lines = new Map();
-      this.#lines.set(receiver, line);
-    }
-    line.add(message, values);
+  lost(): Error | undefined {
+    return this.#ended === undefined ? undefined : this.#lost("unknown");
   }
 
-  #run(
-    message: MessageOf<"call">,
-    receiver: CallReceiver,
-    waited: number,
-    method: (...args: never[]) => unknown,
-    target: unknown,
-    args: readonly unknown[],
-  ): void {
-    const { deadline } = message;
-    const end = deadline === undefined ? undefined : this.#clock.now() + deadline;
-    const call = new ActiveCall(this, message, receiver, waited);
-    this.#counters.started(call, message.args.length);
-    const traced = startServedSpan(
-      { className: this.className, method: call.name, key: this.key },
-      message.trace,
-      waited,
-    );
-    let value: unknown;
-    try {
-      if (traced) {
-        call.span = traced.span;
-        value = traced.run(() => applyInContext(call, method, target, args));
-      } else {
-        value = applyInContext(call, method, target, args);
-      }
-      if (isThenable(value)) {
-        this.#wait(call, value);
-        if (end !== undefined) this.#limit(call, end, deadline!);
-        return;
-      }
-    } catch (error) {
-      return this.#throw(call, error);
-    }
-    this.#succeed(call, value);
+  onPending(call: ActiveCall): void {
+    this.#occupied++;
+    if (this.#running === NO_CALLS) this.#running = new Set();
+    this.#running.add(call);
+    if (this.#isBounded) (this.#occupants ??= new Set()).add(call.chain.at(-1)!);
   }
 
-  #wait(call: ActiveCall, value: PromiseLike<unknown>): void {
-    // `resolve` gives a promise back as it is, and tames every other thenable.
-    Promise.resolve(value).then((result) => {
-      if (this.#settle(call)) this.#succeed(call, result);
-    }, (error) => {
-      if (this.#settle(call)) this.#throw(call, error);
-    });
-    if (this.#pending === NO_CALLS) this.#pending = new Set();
-    this.#pending.add(call);
-    call.receiver.onPending(call);
-  }
-
-  #limit(call: ActiveCall, end: number, deadline: number): void {
-    call.stopTimer = this.#clock.setTimer(Math.max(0, end - this.#clock.now()), () => {
-      if (!this.#settle(call)) return;
-      this.#counters.finished(call, true, 0);
-      const text = `${call.name} of ${this.key} did not finish within the ${deadline} ms that its caller gave it`;
-      const error = new CallTimeoutError(text);
-      call.receiver.failure(call.id, "unknown", encodeError(error));
-      call.abort(error);
-    });
-  }
-
-  /** Takes a call from those that are under way; false where somebody was first. */
-  #settle(call: ActiveCall): boolean {
-    if (!this.#pending.delete(call)) return false;
-    call.stopTimer?.();
-    call.receiver.onSettled(call);
+  onAnswered(call: ActiveCall): void {
+    this.#running.delete(call);
     // Its answer goes out in this turn, before whoever waits here goes on.
-    if (this.#pending.size === 0) this.#drained?.resolve();
+    this.#settleDrain();
+  }
+
+  onFinished(call: ActiveCall): void {
+    this.#occupied--;
+    this.#occupants?.delete(call.chain.at(-1)!);
+    this.#advance();
+  }
+
+  reportUnhandled(error: unknown): void {
+    this.#onUnhandled(error);
+  }
+
+  get #isBounded(): boolean {
+    return this.#bounds.concurrency !== Infinity;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#occupied < this.#bounds.concurrency;
+  }
+
+  /** Whether a call that waits can start. */
+  get #mayBegin(): boolean {
+    return this.#queue !== undefined && this.#queue.ready && this.#hasRoom && this.#ended === undefined;
+  }
+
+  get #waiting(): number {
+    return this.#queue === undefined ? 0 : this.#queue.size;
+  }
+
+  #enqueue(message: MessageOf<"call">, receiver: CallReceiver): void {
+    const queue = this.#queue ??= this.#createQueue();
+    const { maxPending: mostCalls, maxPendingBytes: mostBytes } = this.#bounds;
+    const calls = this.#running.size + queue.size;
+    const { bytes, age } = queue;
+    if (calls >= mostCalls || bytes + message.args.length > mostBytes) {
+      return this.#refuse(message, receiver, full(this.key, message.name, { calls, bytes, mostCalls, mostBytes, age }));
+    }
+    if (!this.#hasRoom && this.#allWaitFor(message.chain)) {
+      return this.#refuse(message, receiver, deadlock(this.key, message.name, message.chain));
+    }
+    if (this.#table.has(message.name)) this.counters.queued(message.name);
+    queue.add(message, receiver);
+  }
+
+  #createQueue(): CallQueue {
+    const { key, loop, scope } = this;
+    return new CallQueue({
+      key,
+      loop,
+      prepare: (args, refs) => scope.prepare(args, refs),
+      onReady: () => this.#advance(),
+      onLeft: ({ message, receiver }, refusal) => {
+        if (this.#table.has(message.name)) this.counters.unqueued(message.name);
+        if (!refusal) return;
+        this.#refuse(message, receiver, refusal.error);
+        this.#settleDrain();
+      },
+    });
+  }
+
+  /** Starts what waits, as far as there is room and time. */
+  #advance(): void {
+    while (this.#mayBegin) {
+      if (!this.loop.turns.free) return this.loop.turns.ask(this);
+      this.#begin();
+    }
+  }
+
+  #begin(): void {
+    const { message, receiver, values, deadline, since } = this.#queue!.next()!;
+    const now = this.loop.clock.now();
+    // A loop that was held up has fired no timers.
+    if (deadline <= now) this.#refuse(message, receiver, tooLate(this.key, message));
+    else this.#start(message, receiver, values, deadline, now - since);
+    this.#settleDrain();
+  }
+
+  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues, deadline: number, waited = 0): void {
+    const { kind, name } = message;
+    const member = this.#table.get(name);
+    const isRead = kind === CallKind.attribute;
+    const isWrong = member === undefined || isRead !== (member.type === "attribute");
+    // What nobody reads is not streamed.
+    if (isWrong || kind === CallKind.oneWay && isStreamed(member)) {
+      return this.#refuse(message, receiver, noSuchMember(this.key, isRead ? "attribute" : "method", name));
+    }
+    let args: unknown[];
+    try {
+      args = isRead ? [this.#object, name] : this.#decode(message, receiver, values);
+    } catch (error) {
+      return this.#refuse(message, receiver, error);
+    }
+    const brought = receiver.takeStreams();
+    const { onStuck } = this.#bounds;
+    const chain = this.#isBounded ? [...message.chain, linkOf(this.key, ++this.#calls)] : message.chain;
+    const confirmed = message.refs.length > 0 ? this.scope.confirmHeld() : undefined;
+    const call = new ActiveCall(this, { message, receiver, deadline, onStuck, chain, brought, waited, confirmed });
+    this.counters.started(call, message.args.length);
+    if (member.type === "attribute") call.run(Reflect.get, undefined, args);
+    else if (isStreamed(member)) call.stream(member.method, this.#object, args);
+    else call.run(member.method, this.#object, args);
+  }
+
+  #decode({ args, refs }: MessageOf<"call">, receiver: CallReceiver, values: FutureValues): unknown[] {
+    const local = receiver.lentTo(this.key);
+    if (refs.length === 0) return decodePlainArguments(args, local);
+    return this.scope.decodeArguments(args, { values, holder: this.key, local });
+  }
+
+  /** Whether all calls that run wait for one of this chain, which would then wait for ever. */
+  #allWaitFor(chain: readonly string[]): boolean {
+    for (const occupant of this.#occupants ?? []) if (!chain.includes(occupant)) return false;
     return true;
   }
 
-  #succeed(call: ActiveCall, value: unknown): void {
-    // Only a method that made its own isolate exit gets here after the end.
-    if (this.#ended !== undefined) return void this.#failLost(call);
-    let encoded: Encoded;
-    try {
-      encoded = this.scope.encodeResult(value);
-    } catch (error) {
-      const found = isIterator(value) ? this.#iteratorError(call) : error;
-      this.#counters.failed(call, found);
-      return call.receiver.failure(call.id, "yes", encodeError(found));
-    }
-    this.#counters.finished(call, false, encoded.bytes.length);
-    call.receiver.result(call.id, encoded);
-  }
-
-  #throw(call: ActiveCall, error: unknown): void {
-    if (this.#ended !== undefined) return void this.#failLost(call);
-    this.#counters.failed(call, error);
-    const remote = { worker: this.scope.worker.name, actor: this.key, method: call.name };
-    call.receiver.failure(call.id, "yes", encodeError(error, remote));
-  }
-
-  #failLost(call: ActiveCall): Error {
-    this.#counters.finished(call, false, 0);
-    const error = this.#lost("unknown");
-    call.receiver.failure(call.id, "unknown", encodeError(error));
-    return error;
+  #settleDrain(): void {
+    if (this.#running.size === 0 && this.#waiting === 0) this.#drained?.resolve();
   }
 
   #refuse(message: MessageOf<"call">, receiver: CallReceiver, error: unknown): void {
-    receiver.failure(message.id, "no", encodeError(error));
-  }
-
-  /** The one place that answers calls of generator methods. */
-  #stream(message: MessageOf<"call">, receiver: CallReceiver): void {
-    const text =
-      `Cannot call ${message.name} of ${this.key}: it is a generator method, and this worker does not serve streams yet`;
-    this.#refuse(message, receiver, new ProtocolError(text, { code: "VERSION_MISMATCH" }));
+    receiver.failure(message.id, "no", encodeRefusal(error));
   }
 
   #reference(): ActorReference {
@@ -324,83 +328,14 @@ export class ActorInstance implements CallOwner {
     return { key, incarnation, worker, host, home, address, hostAddress, tag, manifest };
   }
 
-  /** One text for all names that are not there, whatever the reason. */
-  #notFound(what: "method" | "attribute", name: string): MethodNotFoundError {
-    const shown = JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name);
-    return new MethodNotFoundError(
-      `Cannot find the ${what} ${shown} of ${this.key}: it has no public one of that name`,
-    );
-  }
-
-  #tooLate(name: string): CallTimeoutError {
-    return new CallTimeoutError(`${name} of ${this.key} was not started: its deadline had passed`, { executed: "no" });
-  }
-
-  #leaving(name: string): ActorLostError {
-    const worker = this.scope.worker.name || this.scope.worker.id;
-    return new ActorLostError(
-      `Cannot call ${name} of ${this.key}: its worker ${worker} is leaving. Create the actor anew`,
-      { code: "DRAINING", worker, reason: "drained" },
-    );
-  }
-
   #lost(executed: Executed): ActorLostError | ActorNotFoundError {
     const reason = this.#ended!;
     // Who calls what was given back learns no more than who never had it.
     if (reason === "released" && executed === "no") return notFound(this.key);
     return lost(this.key, this.scope.worker, reason, executed);
   }
-
-  #iteratorError({ name }: ActiveCall): SerializationError {
-    return new SerializationError(
-      `Cannot send the result of ${name} of ${this.key}: it is an iterator. Make ${name} a generator method`,
-      { code: "RESULT_NOT_SERIALIZABLE", path: "result" },
-    );
-  }
 }
 
-/** What is said of an actor that is not there, and of one that is not the caller's: the same. */
-export function notFound(key: string): ActorNotFoundError {
-  return new ActorNotFoundError(`Cannot find the actor ${key}: there is none of that name, or it is not yours to call`);
-}
-
-/** What is said of an actor that was here. */
-export function lost(
-  key: string,
-  { name }: WorkerInfo,
-  reason: LossReason | "released",
-  executed: Executed,
-): ActorLostError {
-  return new ActorLostError(`Lost the actor ${key} of worker ${name}: ${reason}`, {
-    executed,
-    worker: name,
-    reason: reason === "released" ? "cancelled" : reason,
-  });
-}
-
-/**
- * A method that starts at once, and whose outcome, good or bad, comes when `confirmed` has resolved as well: the answer
- * lets the caller give back what was among the arguments.
- */
-function answeringAfter(confirmed: Promise<void>, method: MethodMember["method"]): MethodMember["method"] {
-  return async function (this: unknown, ...args: never[]) {
-    try {
-      return await Reflect.apply(method, this, args);
-    } finally {
-      await confirmed;
-    }
-  };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value instanceof Promise) return true;
-  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
-  return typeof (value as { then?: unknown }).then === "function";
-}
-
-function isIterator(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || typeof (value as { next?: unknown }).next !== "function") {
-    return false;
-  }
-  return Symbol.iterator in value || Symbol.asyncIterator in value;
+function isStreamed(member: MethodMember | AttributeMember): boolean {
+  return member.type === "method" && (member.kind === "generator" || member.kind === "asyncGenerator");
 }

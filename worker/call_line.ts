@@ -5,132 +5,79 @@
  * @module
  */
 
-import type { Clock } from "../connection/mod.ts";
-import type { MessageOf } from "../protocol/mod.ts";
-import type { CallReceiver, PendingCall } from "./active_call.ts";
-import type { ActorCounters } from "./call_counters.ts";
+import { Lane } from "./mailbox.ts";
+import type { QueuedCall } from "./queued_call.ts";
 import type { FutureValues } from "./references.ts";
 
 /** What becomes of the calls of a line. */
 export interface CallLineOptions {
   /** Who made them. */
-  readonly receiver: CallReceiver;
-  /** The time. */
-  readonly clock: Clock;
-  /** Starts a call whose turn has come. Its deadline is what is left of it. */
-  readonly start: (message: MessageOf<"call">, values: FutureValues, waited: number) => void;
-  /** Refuses one: its futures failed, or, with no error given, its deadline has passed. */
-  readonly refuse: (message: MessageOf<"call">, error: unknown) => void;
+  readonly caller: unknown;
+  /** The priority that they have in common. */
+  readonly priority: number;
+  /** A call has all of its values. */
+  readonly onReady: (call: QueuedCall) => void;
+  /** The values of a call are not to be had. */
+  readonly onFailed: (call: QueuedCall, error: unknown) => void;
   /** Nothing waits any more. */
-  readonly onEmpty: () => void;
-  /** Counts those that wait. */
-  readonly counters: ActorCounters;
-  /** Whether calls of a name are counted: those of members that are there. */
-  readonly isCounted: (name: string) => boolean;
+  readonly onEmpty: (line: CallLine) => void;
 }
 
-/** The calls of one caller to one actor that wait. */
+/** The calls of one caller to one actor, of one priority, that wait for values. */
 export class CallLine {
+  /** Who made them. */
+  readonly caller: unknown;
+  /** The priority that they have in common. */
+  readonly priority: number;
   readonly #options: CallLineOptions;
-  readonly #waiting: WaitingCall[] = [];
-  #advancing = false;
+  readonly #waiting: Lane<QueuedCall>;
+  /** What is known of those that wait. */
+  readonly #ready = new Map<QueuedCall, { readonly error: unknown } | undefined>();
 
   /** An empty line. */
   constructor(options: CallLineOptions) {
+    this.caller = options.caller;
+    this.priority = options.priority;
     this.#options = options;
+    this.#waiting = new Lane(options.priority);
   }
 
   /** Puts a call at the end. It waits for its turn, and for its values. */
-  add(message: MessageOf<"call">, values: FutureValues | Promise<FutureValues>): void {
-    const { clock, receiver } = this.#options;
-    const call = new WaitingCall(message, clock.now(), (call) => this.#leave(call));
+  add(call: QueuedCall, values: FutureValues | Promise<FutureValues>): void {
     this.#waiting.push(call);
-    if (this.#options.isCounted(call.name)) this.#options.counters.queued(call.name);
-    receiver.onPending(call);
-    const { deadline } = message;
-    if (deadline !== undefined) {
-      call.stopTimer = clock.setTimer(deadline, () => {
-        if (this.#leave(call)) this.#options.refuse(message, undefined);
-      });
-    }
-    if (!(values instanceof Promise)) {
-      call.ready = { values };
-      return this.#advance();
-    }
-    const settle = (ready: Ready) => {
-      call.ready = ready;
-      // One that was cancelled meanwhile is nobody's turn.
-      if (this.#waiting.includes(call)) this.#advance();
-    };
-    values.then((values) => settle({ values }), (error) => settle({ error }));
+    if (!(values instanceof Promise)) return this.#settle(call, values);
+    values.then((values) => this.#settle(call, values), (error) => this.#settle(call, undefined, { error }));
   }
 
-  /** Refuses all that wait. */
-  end(error: () => Error): void {
-    for (const call of [...this.#waiting]) if (this.#take(call)) this.#options.refuse(call.message, error());
-    this.#options.onEmpty();
-  }
-
-  #advance(): void {
-    // A call that starts may cancel another.
-    if (this.#advancing) return;
-    this.#advancing = true;
-    for (let call = this.#waiting[0]; call?.ready !== undefined; call = this.#waiting[0]) {
-      this.#take(call);
-      if (call.ready.values === undefined) this.#options.refuse(call.message, call.ready.error);
-      else this.#options.start(this.#late(call), call.ready.values, this.#options.clock.now() - call.since);
-    }
-    this.#advancing = false;
-    if (this.#waiting.length === 0) this.#options.onEmpty();
-  }
-
-  #leave(call: WaitingCall): boolean {
-    const first = this.#waiting[0] === call;
-    const taken = this.#take(call);
-    if (taken && first) this.#advance();
-    return taken;
-  }
-
-  #take(call: WaitingCall): boolean {
-    const index = this.#waiting.indexOf(call);
-    if (index < 0) return false;
-    this.#waiting.splice(index, 1);
-    call.stopTimer?.();
-    if (this.#options.isCounted(call.name)) this.#options.counters.unqueued(call.name);
-    this.#options.receiver.onSettled(call);
+  /** Takes a call out; `false` where it is not in this line. */
+  remove(call: QueuedCall): boolean {
+    if (call.lane !== this.#waiting) return false;
+    const isFirst = this.#waiting.first === call;
+    this.#take(call);
+    if (isFirst) this.#advance();
     return true;
   }
 
-  #late({ message, since }: WaitingCall): MessageOf<"call"> {
-    const { deadline } = message;
-    if (deadline === undefined) return message;
-    return { ...message, deadline: Math.max(0, Math.ceil(deadline - (this.#options.clock.now() - since))) };
-  }
-}
-
-/** What a call waited for. */
-type Ready = { readonly values: FutureValues } | { readonly values?: undefined; readonly error: unknown };
-
-class WaitingCall implements PendingCall {
-  readonly message: MessageOf<"call">;
-  /** When it came. */
-  readonly since: number;
-  readonly cancel: () => void;
-  ready: Ready | undefined;
-  stopTimer: (() => void) | undefined;
-
-  constructor(message: MessageOf<"call">, since: number, leave: (call: WaitingCall) => void) {
-    // The bytes may be a view of a frame whose buffer is used again.
-    this.message = { ...message, args: message.args.slice() };
-    this.since = since;
-    this.cancel = () => leave(this);
+  #settle(call: QueuedCall, values: FutureValues | undefined, failure?: { readonly error: unknown }): void {
+    // One that was cancelled meanwhile is nobody's turn.
+    if (call.lane !== this.#waiting) return;
+    if (values) call.values = values;
+    this.#ready.set(call, failure);
+    this.#advance();
   }
 
-  get id(): number {
-    return this.message.id;
+  #advance(): void {
+    for (let call = this.#waiting.first; call && this.#ready.has(call); call = this.#waiting.first) {
+      const failure = this.#ready.get(call);
+      this.#take(call);
+      if (failure) this.#options.onFailed(call, failure.error);
+      else this.#options.onReady(call);
+    }
+    if (this.#waiting.first === undefined) this.#options.onEmpty(this);
   }
 
-  get name(): string {
-    return this.message.name;
+  #take(call: QueuedCall): void {
+    this.#waiting.remove(call);
+    this.#ready.delete(call);
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Serves one caller: its connection's slots, calls and cancellations.
+ * Serves one caller: its connection's slots, calls, streams, and the functions that it lends.
  *
  * @module
  */
 
+import { Untaken } from "../client/untaken.ts";
 import { acceptConnection, type Connection, type ConnectionReceiver, type Transport } from "../connection/mod.ts";
 import {
   CallCancelledError,
+  CallKind,
   CloseCode,
   type CloseInfo,
   decodeValue,
@@ -24,9 +26,14 @@ import {
   ProtocolError,
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
-import type { CallReceiver, PendingCall } from "./active_call.ts";
+import { ActiveCall, type CallReceiver, type LocalMaker, type PendingCall } from "./active_call.ts";
 import type { ActorHome } from "./actor_home.ts";
-import { type ActorInstance, notFound } from "./actor_instance.ts";
+import type { ActorInstance } from "./actor_instance.ts";
+import { notFound } from "./call_refusals.ts";
+import type { CallerStream } from "./caller_stream.ts";
+import { CallerValues } from "./caller_values.ts";
+import { OneWayCalls } from "./one_way_calls.ts";
+import { OWN_ARGUMENTS } from "./references.ts";
 import type { StoredResults } from "./result_store.ts";
 
 /** Milliseconds that what was in the last results is held after the connection of whoever called has broken. */
@@ -64,22 +71,42 @@ export function serveCaller(transport: Transport, home: ActorHome, options: Serv
 /** A slot that was attached: an actor, or the key of one that is not there or not the caller's. */
 type Slot = ActorInstance | string;
 
+/** The same for all callers, so that no call makes it anew. */
+const NO_STREAMS: readonly CallerStream[] = Object.freeze([]);
+
 /** One caller. Answers go out with the others of their turn, as the connection gathers them. */
 class CallServer implements ConnectionReceiver, CallReceiver {
+  readonly caller = this;
   readonly #connection: Connection;
   readonly #home: ActorHome;
   readonly #limits: Limits;
   readonly #results: StoredResults | undefined;
   readonly #slots = new Map<number, Slot>();
   readonly #pending = new Map<number, PendingCall>();
-  /** What is in results, held until the caller says that the scheduler knows of him. */
-  readonly #untaken = new Map<number, () => void>();
+  readonly #oneWay: OneWayCalls;
+  /** What is in results and items, held until the caller says that the scheduler knows of him. */
+  readonly #untaken = new Untaken();
+  /** Who gets the arguments that are decoded now. */
+  #holder = "";
+  readonly #maker: LocalMaker = {
+    ...OWN_ARGUMENTS,
+    callable: (id) => this.#lent.createFunction(id, this.#holder),
+    stream: (id, kind) => {
+      const stream = this.#lent.createStream(id, this.#holder);
+      this.#streams = [...this.#streams, stream];
+      return kind === "readable" ? stream.toReadable() : stream;
+    },
+  };
+  #streams: readonly CallerStream[] = NO_STREAMS;
+  #values: CallerValues | undefined;
+  #stopListening = () => {};
 
   constructor(connection: Connection, home: ActorHome, limits: Limits, results: StoredResults | undefined) {
     this.#connection = connection;
     this.#home = home;
     this.#limits = limits;
     this.#results = results;
+    this.#oneWay = new OneWayCalls(this, (message) => connection.send(message));
   }
 
   onMessage(message: Message): void {
@@ -93,10 +120,19 @@ class CallServer implements ConnectionReceiver, CallReceiver {
         return;
       case "cancel":
         return this.#cancel(message);
+      case "credit":
+        return this.#streaming(message.id)?.addCredit(message.count);
+      case "resume":
+        return this.#streaming(message.id)?.resume(message.kind, message.value, message.refs);
+      case "result":
+      case "failure":
+      case "item":
+      case "streamEnd":
+        return this.#values?.receive(message);
       case "getData":
         return this.#getData(message);
       case "taken":
-        return this.#taken(message.id);
+        return this.#untaken.take(message.id);
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message from a caller`);
     }
@@ -107,16 +143,22 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     // The last first: whatever waits behind another must not get its turn now.
     for (const call of [...this.#pending.values()].reverse()) call.cancel(gone);
     this.#slots.clear();
+    this.#stopListening();
+    this.#values?.close();
     if (this.#untaken.size === 0) return;
-    const letGo = () => [...this.#untaken.keys()].forEach((id) => this.#taken(id));
     // Whoever closes holds nothing any more. Else the scheduler may hear of what he got later than this of the end.
-    if (code === CloseCode.normal) letGo();
-    else this.#home.later(UNTAKEN_TIME, letGo);
+    if (code === CloseCode.normal) this.#untaken.clear();
+    else this.#home.later(UNTAKEN_TIME, () => this.#untaken.clear());
   }
 
   result(id: number, { bytes, refs }: Encoded): void {
-    if (refs.length > 0) this.#untaken.set(id, this.#home.scope.holdResult(refs));
+    this.#hold(id, refs);
     this.#connection.send({ op: "result", id, value: bytes, refs }, true);
+  }
+
+  item(id: number, { bytes, refs }: Encoded): void {
+    this.#hold(id, refs);
+    this.#connection.send({ op: "item", id, value: bytes, refs }, true);
   }
 
   failure(id: number, executed: Executed, error: Uint8Array): void {
@@ -133,13 +175,43 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     this.#pending.delete(call.id);
   }
 
+  lentTo(holder: string): LocalMaker {
+    this.#holder = holder;
+    return this.#maker;
+  }
+
+  takeStreams(): readonly CallerStream[] {
+    const streams = this.#streams;
+    if (streams.length > 0) this.#streams = NO_STREAMS;
+    return streams;
+  }
+
+  /** Made when the caller lends something, as most never do. */
+  get #lent(): CallerValues {
+    if (this.#values) return this.#values;
+    const { scope } = this.#home;
+    const values = new CallerValues(this.#connection, {
+      encode: (args) => scope.encodeArguments(args),
+      decode: (value, refs, holder) => scope.decodeFor(holder, value, refs),
+      hold: (refs) => scope.holdResult(refs),
+      confirmHeld: () => scope.confirmHeld(),
+    });
+    this.#stopListening = scope.onHolderEnded((key) => values.endHolder(key));
+    return this.#values = values;
+  }
+
+  #hold(id: number, refs: readonly string[]): void {
+    if (refs.length > 0) this.#untaken.add(id, this.#home.scope.holdResult(refs));
+  }
+
   #call(message: MessageOf<"call">): void {
     if (this.#pending.has(message.id)) {
       throw new ProtocolError(`Cannot take call ${message.id}: one of that id is under way`);
     }
+    const receiver = message.kind === CallKind.oneWay ? this.#oneWay.receiverOf(message) : this;
     const slot = this.#slots.get(message.slot);
-    if (typeof slot === "object") return slot.call(message, this);
-    this.failure(message.id, "no", encodeError(notFound(slot ?? `of slot ${message.slot}`)));
+    if (typeof slot === "object") return slot.call(message, receiver);
+    receiver.failure(message.id, "no", encodeError(notFound(slot ?? `of slot ${message.slot}`)));
   }
 
   #getData({ id, key }: MessageOf<"getData">): void {
@@ -152,20 +224,18 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     );
   }
 
-  #taken(id: number): void {
-    this.#untaken.get(id)?.();
-    this.#untaken.delete(id);
-  }
-
   #attach({ slot, key, incarnation, tag }: MessageOf<"attach">): void {
     // A wrong tag is found out by the first call, with the same words as an actor that is not there.
     this.#slots.set(slot, this.#home.find(key, incarnation, tag) ?? key);
   }
 
   #cancel({ id, reason }: MessageOf<"cancel">): void {
+    this.#pending.get(id)?.cancel(reason === undefined ? undefined : decodeValue(reason));
+  }
+
+  /** A call whose result is streamed; one that has ended, or has not begun, has no use for what its reader says. */
+  #streaming(id: number): ActiveCall | undefined {
     const call = this.#pending.get(id);
-    if (call === undefined) return;
-    const options = reason === undefined ? {} : { cause: decodeValue(reason) };
-    call.cancel(new CallCancelledError(`The caller cancelled ${call.name}`, options));
+    return call instanceof ActiveCall ? call : undefined;
   }
 }

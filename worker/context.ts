@@ -10,6 +10,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { CONTEXT } from "../client/brands.ts";
 import type { Context as LibraryContext } from "../client/context.ts";
+import type { InheritedLimits } from "../client/remote_actor.ts";
 
 /** What is known inside a method, a constructor or a task, and in whatever they started. */
 export interface Context extends LibraryContext {
@@ -23,6 +24,8 @@ export interface Context extends LibraryContext {
   readonly method?: string | undefined;
   /** Number of the call at its caller. */
   readonly callId?: number | undefined;
+  /** What calls that are made from here take over: until when, and who waits for them. */
+  readonly limits: InheritedLimits;
 }
 
 /** What stands at `globalThis[Symbol.for("troupe.context.1")]` of an isolate. */

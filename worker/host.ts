@@ -262,10 +262,11 @@ export class Host {
 
   #orderOf(message: MessageOf<"create">, body: ReturnType<typeof submitBody>): PoolOrder {
     const { key, incarnation, args, refs } = message;
-    const { target, home, homeFixed } = body;
+    const { target, home, homeFixed, timeout = Infinity, concurrency, maxPending, onStuck } = body;
     this.#policy.check(target.module);
+    const bounds = { concurrency, maxPending, onStuck };
     // The scheduler creates anew what may be retried, perhaps elsewhere.
-    return { key, incarnation, args, refs, target, home, homeFixed, retries: 0 };
+    return { key, incarnation, args, refs, target, home, homeFixed, bounds, timeLimit: timeout, retries: 0 };
   }
 
   /** Counts what an isolate counts, as soon as it runs. */

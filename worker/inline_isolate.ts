@@ -63,10 +63,10 @@ export class InlineIsolate implements Isolate {
     const { address, results, clock = platformClock } = options;
     this.address = address;
     this.#clock = clock;
-    this.scope = new IsolateScope({ ...options, home: this.home });
+    this.scope = new IsolateScope({ ...options, home: this.home, clock });
     this.#recorder = new CallRecorder(clock, (news) => options.services.observed?.(news));
     const counters = new CallCounters(clock, this.#recorder, (news) => this.counters.apply(news));
-    this.#home = new ActorHome({ scope: this.scope, counters, clock });
+    this.#home = new ActorHome({ scope: this.scope, counters });
     this.#tasks = new TaskRunner(this.scope, counters);
     this.#callers = new CallerSet(this.#home, results);
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());

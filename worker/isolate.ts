@@ -8,6 +8,7 @@ import type { CreatedBody, Executed, HomeKind, LossReason, SubmittedTarget } fro
 import type { Transport } from "../connection/mod.ts";
 import type { RecorderNews } from "./call_recorder.ts";
 import type { CounterTable } from "./counter_table.ts";
+import type { OnStuck } from "./loop_state.ts";
 
 /** What every isolate of a host knows. */
 export interface IsolateSettings {
@@ -49,6 +50,20 @@ export interface CreateOrder {
   readonly retries: number;
   /** Whether a class with a sync method is refused here: true in an inline home, which must not be held up. */
   readonly asyncOnly: boolean;
+  /** What its calls may take, as far as whoever created it says. */
+  readonly bounds: OrderedBounds;
+  /** Milliseconds that its constructor may take; `Infinity` for any. */
+  readonly timeLimit: number;
+}
+
+/** What the calls of an actor may take, as far as whoever created it says. */
+export interface OrderedBounds {
+  /** How many run at a time. @default what the class says, or any number */
+  readonly concurrency?: number | undefined;
+  /** How many run or wait. */
+  readonly maxPending?: number | undefined;
+  /** What is done about an isolate that is held up beyond a deadline. */
+  readonly onStuck?: OnStuck | undefined;
 }
 
 /** Why a creation or a task failed. */

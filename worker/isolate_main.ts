@@ -35,10 +35,10 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   const say = (message: FromIsolate, transfer: Transferable[] = []) => port.postMessage(message, transfer);
   const address = settings.listen === undefined ? given : listen(settings.listen, (request) => door(request));
   const tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
-  const scope = new IsolateScope({ settings, home: id, address, services: tickets });
+  const scope = new IsolateScope({ settings, home: id, address, services: tickets, clock: guardedClock });
   const recorder = new CallRecorder(guardedClock, (news) => say({ type: "observed", news }));
   const counters = new CallCounters(guardedClock, recorder, (news) => say({ type: "counted", news }));
-  const home = new ActorHome({ scope, counters, clock: guardedClock });
+  const home = new ActorHome({ scope, counters });
   const tasks = new TaskRunner(scope, counters);
   const callers = new CallerSet(home);
   const door = createCallerDoor({

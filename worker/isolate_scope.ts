@@ -9,15 +9,19 @@ import type { Actor, ClientApi, WorkerInfo } from "../client/types.ts";
 import {
   type ActorReference,
   type DataHolder,
+  type DecodeContext,
+  decodeValue,
   DependencyLostError,
   type EncodeContext,
   type Encoded,
   type EncodedReference,
   encodeValue,
 } from "../protocol/mod.ts";
+import { type Clock, platformClock } from "../connection/mod.ts";
 import type { FetchedValue, HostServices, IsolateSettings } from "./isolate.ts";
+import { IsolateLoop } from "./isolate_loop.ts";
 import { openIsolateSession } from "./isolate_session.ts";
-import { decodeArguments, decodePlainArguments, findReferences, type FutureValues, NO_VALUES } from "./references.ts";
+import { decodeArguments, findReferences, type FutureValues, NO_VALUES } from "./references.ts";
 import type { StoredResult, StoredResults } from "./result_store.ts";
 
 /** An isolate as a client of its scheduler: the part of a `WorkerClient` that is used here. */
@@ -64,6 +68,20 @@ export interface IsolateScopeOptions {
   readonly results?: StoredResults | undefined;
   /** Makes its session. @default as a client of the scheduler */
   readonly openSession?: ((settings: IsolateSettings, services: HostServices) => IsolateSession) | undefined;
+  /** The time. @default {platformClock} */
+  readonly clock?: Clock | undefined;
+}
+
+/** How arguments are decoded. */
+export interface ArgumentOptions {
+  /** The values of the futures among them. */
+  readonly values: FutureValues;
+  /** For whom handles are held. */
+  readonly holder: string;
+  /** Whether the scheduler knows that already. @default {false} */
+  readonly known?: boolean;
+  /** Makes functions and streams of a caller; without it there can be none. */
+  readonly local?: DecodeContext;
 }
 
 /** What all code of one isolate shares. */
@@ -76,7 +94,10 @@ export class IsolateScope {
   readonly address: string;
   /** What every isolate of the host knows. */
   readonly settings: IsolateSettings;
+  /** Its event loop. */
+  readonly loop: IsolateLoop;
   readonly #results: StoredResults | undefined;
+  readonly #holderListeners = new Set<(key: string) => void>();
   readonly #open: () => IsolateSession;
   readonly #result: EncodeContext = {
     root: "result",
@@ -91,6 +112,7 @@ export class IsolateScope {
   constructor(options: IsolateScopeOptions) {
     const { settings, home, address, services, results, openSession = openIsolateSession } = options;
     this.settings = settings;
+    this.loop = new IsolateLoop(options.clock ?? platformClock);
     this.home = home;
     this.address = address;
     this.#results = results;
@@ -113,6 +135,20 @@ export class IsolateScope {
   }
 
   /**
+   * Encodes the arguments of a function that a caller lent.
+   *
+   * @throws {SerializationError} Naming the path of what cannot be sent.
+   */
+  encodeArguments(args: readonly unknown[]): Encoded {
+    return encodeValue(args, { root: "args", reference: (value) => this.session.reference(value) });
+  }
+
+  /** Decodes a value; handles and futures in it are held for `holder`. */
+  decodeFor(holder: string, value: Uint8Array, refs: readonly string[]): unknown {
+    return refs.length === 0 ? decodeValue(value) : decodeValue(value, this.session.makeFor(holder, false));
+  }
+
+  /**
    * Makes ready what arguments with references need before they can be decoded: the values of the futures among them,
    * and the link by which the scheduler hears who holds the actors.
    *
@@ -128,21 +164,13 @@ export class IsolateScope {
   }
 
   /**
-   * The arguments of a call, constructor or task; futures among them are replaced by their values, and handles are live,
-   * and held for `holder`.
+   * Arguments with references, of a call, constructor or task; futures among them are replaced by their values, and
+   * handles are live, and held for `holder`.
    *
-   * @param known Whether the scheduler knows that already.
    * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
    */
-  decodeArguments(
-    args: Uint8Array,
-    refs: readonly string[],
-    values: FutureValues,
-    holder: string,
-    known = false,
-  ): unknown[] {
-    if (refs.length === 0) return decodePlainArguments(args);
-    return decodeArguments(args, values, this.session.makeFor(holder, known));
+  decodeArguments(args: Uint8Array, { values, holder, known = false, local }: ArgumentOptions): unknown[] {
+    return decodeArguments(args, values, this.session.makeFor(holder, known), local);
   }
 
   /** Holds what is in a result until the function is called: whoever gets it does not hold it yet. */
@@ -171,6 +199,13 @@ export class IsolateScope {
   /** An actor or task has ended. */
   endHolder(key: string): void {
     this.#session?.endHolder(key);
+    for (const listener of [...this.#holderListeners]) listener(key);
+  }
+
+  /** Tells `listener` of each actor and task that ends; the function that it returns takes that back. */
+  onHolderEnded(listener: (key: string) => void): () => void {
+    this.#holderListeners.add(listener);
+    return () => this.#holderListeners.delete(listener);
   }
 
   /** Closes the session, if there is one. */

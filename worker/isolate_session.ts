@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { WorkerClient } from "../client/worker_client.ts";
 import { contextProvider } from "./context.ts";
 import type { HostServices, IsolateSettings } from "./isolate.ts";
@@ -15,6 +16,10 @@ export function openIsolateSession(settings: IsolateSettings, services: HostServ
     address: settings.scheduler,
     requestTicket: () => services.clientTicket(),
     caCerts: settings.caCerts,
-    holder: () => contextProvider.get()?.holder,
+    surroundings: {
+      holder: () => contextProvider.get()?.holder,
+      inherited: () => contextProvider.get()?.limits,
+      bind: (run) => AsyncLocalStorage.bind(run),
+    },
   });
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ReferenceMaker } from "../client/client_session.ts";
-import { decodeValue, ProtocolError } from "../protocol/mod.ts";
+import { type DecodeContext, decodeValue, ProtocolError } from "../protocol/mod.ts";
 import type { FetchedValue } from "./isolate.ts";
 
 /** The values of the futures among arguments, by key. */
@@ -23,8 +23,8 @@ export interface FoundReferences {
 }
 
 const ARGUMENTS = Object.freeze({ root: "args", role: "argument" } as const);
-/** The frame that they came in is nobody else's. */
-const OWN_ARGUMENTS = Object.freeze({ ...ARGUMENTS, owned: true } as const);
+/** Of arguments whose frame is nobody else's, and which are decoded once. */
+export const OWN_ARGUMENTS = Object.freeze({ ...ARGUMENTS, owned: true } as const);
 
 /**
  * Looks for references.
@@ -36,6 +36,8 @@ export function findReferences(bytes: Uint8Array): FoundReferences {
   let actors = false;
   decodeValue(bytes, {
     ...ARGUMENTS,
+    callable: ignore,
+    stream: ignore,
     actor: () => {
       actors = true;
     },
@@ -47,10 +49,11 @@ export function findReferences(bytes: Uint8Array): FoundReferences {
 /**
  * Arguments without references.
  *
+ * @param local Makes functions and streams; without it there can be none.
  * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
  */
-export function decodePlainArguments(bytes: Uint8Array): unknown[] {
-  return asArguments(decodeValue(bytes, OWN_ARGUMENTS));
+export function decodePlainArguments(bytes: Uint8Array, local: DecodeContext = ARGUMENTS): unknown[] {
+  return asArguments(decodeValue(bytes, local));
 }
 
 /**
@@ -58,20 +61,27 @@ export function decodePlainArguments(bytes: Uint8Array): unknown[] {
  *
  * @throws {ProtocolError | SerializationError} Where the bytes are no array of values.
  */
-export function decodeArguments(bytes: Uint8Array, values: FutureValues, make: ReferenceMaker): unknown[] {
+export function decodeArguments(
+  bytes: Uint8Array,
+  values: FutureValues,
+  make: ReferenceMaker,
+  local: DecodeContext = ARGUMENTS,
+): unknown[] {
   const future = (reference: Uint8Array) => {
     const value = values.get(futureKey(reference));
     if (value === undefined) return make.future(reference);
     // Decoded for each place in which it stands: what arrives twice are two copies.
     return decodeValue(value.bytes, { root: `the value of ${value.key}`, ...make });
   };
-  return asArguments(decodeValue(bytes, { ...ARGUMENTS, actor: make.actor, future }));
+  return asArguments(decodeValue(bytes, { ...local, actor: make.actor, future }));
 }
 
 function asArguments(decoded: unknown): unknown[] {
   if (Array.isArray(decoded)) return decoded;
   throw new ProtocolError("Cannot read arguments: they are no array");
 }
+
+function ignore(): void {}
 
 /** The key in a future's reference. */
 function futureKey(reference: Uint8Array): string {

@@ -13,6 +13,7 @@ import type { TaskOrder, TaskOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import { decodePlainArguments, OWN_ARGUMENTS } from "./references.ts";
 
 /** A task that runs. */
 interface RunningTask {
@@ -92,7 +93,9 @@ export class TaskRunner {
       }
       const values = new Map(order.values.map((value) => [value.key, value]));
       // The scheduler knows what a task holds, as long as it has not finished.
-      args = this.#scope.decodeArguments(order.args, order.refs, values, key, true);
+      args = order.refs.length === 0
+        ? decodePlainArguments(order.args, OWN_ARGUMENTS)
+        : this.#scope.decodeArguments(order.args, { values, holder: key, known: true });
     } catch (error) {
       return failed(error, "no", { importFailed: isImportFailure(error) });
     }

@@ -165,9 +165,8 @@ describe("ActorFuture", () => {
   });
 
   describe("cancel()", () => {
-    it("tells its owner the reason, once, and rejects at once", async () => {
-      const reasons: unknown[] = [];
-      const { future, resolve } = setUp({ onCancel: (reason) => reasons.push(reason) });
+    it("rejects at once where nobody knows better", async () => {
+      const { future, resolve } = setUp({ onCancel: undefined });
       future.cancel("changed my mind");
       future.cancel("again");
       assert(future.done());
@@ -180,6 +179,14 @@ describe("ActorFuture", () => {
       assertEquals(error.name, "AbortError");
       assertEquals(error.cause, "changed my mind");
       assertEquals(error.executed, "unknown");
+    });
+
+    it("tells its owner the reason, once, and counts as done before the owner has said what became of the call", () => {
+      const reasons: unknown[] = [];
+      const { future } = setUp({ onCancel: (reason) => reasons.push(reason) });
+      future.cancel("changed my mind");
+      future.cancel("again");
+      assert(future.done());
       assertEquals(reasons, ["changed my mind"]);
     });
 

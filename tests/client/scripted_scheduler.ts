@@ -1,6 +1,6 @@
 import { clientOfSession } from "../../client/client.ts";
 import type { Client } from "../../client/client.ts";
-import { ClientSession, type SessionLink } from "../../client/client_session.ts";
+import { ClientSession, type SessionLink, type Surroundings } from "../../client/client_session.ts";
 import { SchedulerLink } from "../../client/scheduler_link.ts";
 import {
   acceptConnection,
@@ -71,7 +71,7 @@ export class ScriptedScheduler {
       caCerts: undefined,
       calls: {},
       onUnobservedError: options.onUnobservedError ?? (() => {}),
-      holder: options.holder ?? (() => undefined),
+      surroundings: surroundings(options.holder),
       dial: (link) => this.dial(link),
     });
     sessions.push(session);
@@ -246,4 +246,9 @@ export function decodeArguments(args: Uint8Array): unknown {
 /** Lets everything happen that is under way. */
 export async function settle(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** What runs where a client is: nothing but what `holder` names. */
+export function surroundings(holder: () => string | undefined = () => undefined): Surroundings {
+  return { holder, inherited: () => undefined, bind: (run) => run };
 }

@@ -21,6 +21,10 @@ export class ScriptedTarget implements HandleTarget {
     return kind.endsWith("enerator") ? stream(args) : answer(args.length);
   }
 
+  send(method: string, args: unknown[], options: CallOptions): void {
+    this.asked.push(["send", method, args, options]);
+  }
+
   read(attribute: string, options: CallOptions): ActorFuture<unknown> {
     this.asked.push(["read", attribute, options]);
     if (this.failure !== undefined) throw this.failure;

@@ -471,7 +471,7 @@ describe("results of calls among arguments", () => {
     cancelled.cancel();
     assertEquals((await scheduler.next("fulfil")).ok, 0);
 
-    const refused = counter.add((() => 1) as never);
+    const refused = counter.add(Symbol("unsendable") as never);
     client.submit(add, [refused, 4]);
     assertEquals((await scheduler.next("fulfil")).ok, 0);
   });

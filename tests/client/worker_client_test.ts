@@ -3,7 +3,7 @@ import { afterEach, describe, it } from "@std/testing/bdd";
 import { WorkerClient } from "../../client/worker_client.ts";
 import type { Actor, Future } from "../../client/types.ts";
 import { ConnectionLostError, decodeValue, encodeActorReference, encodeValue } from "../../protocol/mod.ts";
-import { actorReference, ScriptedScheduler, settle } from "./scripted_scheduler.ts";
+import { actorReference, ScriptedScheduler, settle, surroundings } from "./scripted_scheduler.ts";
 
 class Counter {
   n = 0;
@@ -20,7 +20,7 @@ function setUp(options: { ready?: Promise<void> } = {}) {
   const worker = new WorkerClient({
     address: "unused",
     requestTicket: () => Promise.reject(new Error("unused")),
-    holder: () => holder,
+    surroundings: surroundings(() => holder),
     direct: false,
     onUnobservedError: () => {},
     dial: async (link) => {
@@ -163,7 +163,7 @@ describe("the client of an isolate", () => {
     const worker = new WorkerClient({
       address: "unused",
       requestTicket: () => Promise.reject(new Error("unused")),
-      holder: () => "Player-1",
+      surroundings: surroundings(() => "Player-1"),
       direct: false,
       onUnobservedError: () => {},
       dial: (link) => ++attempts === 1 ? Promise.reject(new Error("no ticket")) : scheduler.dial(link),

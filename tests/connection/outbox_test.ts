@@ -22,7 +22,7 @@ import {
 } from "../../protocol/mod.ts";
 import { messagesOf } from "../helpers/scripted_transport.ts";
 
-const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined } as const;
+const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined, chain: [] } as const;
 
 /** An outbox, and a peer that takes its frames and reports pieces when the test says so. */
 class Wire {
@@ -124,6 +124,7 @@ function call(slot: number, serial: number, size: number): Message {
     priority: undefined,
     credit: undefined,
     trace: undefined,
+    chain: [],
   };
 }
 

@@ -36,7 +36,7 @@ describe("TimerQueue", () => {
       const ran: number[] = [];
       const timers = steps.map(({ at }) => queue.set(at, () => ran.push(at)));
       steps.forEach(({ stop }, index) => stop && timers[index]!.stop());
-      for (let time = 1; time <= until; time++) clock.goTo(time);
+      for (let time = 0; time <= until; time++) clock.goTo(time);
       const due = steps.filter(({ at, stop }) => !stop && at <= until).map(({ at }) => at);
       assertEquals(ran, due.toSorted((one, other) => one - other));
     }));

@@ -659,6 +659,7 @@ export class FakeCaller {
       priority: undefined,
       credit: undefined,
       trace: undefined,
+      chain: [],
     });
     return call.promise;
   }

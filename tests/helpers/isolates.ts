@@ -107,6 +107,8 @@ export function orderOf(
     refs: [],
     retries: 0,
     asyncOnly: false,
+    bounds: {},
+    timeLimit: Infinity,
     ...rest,
   };
 }

@@ -25,7 +25,9 @@ export type Outcome =
   | { readonly ok: false; readonly error: Error; readonly executed: Executed };
 
 /** Fields of a call that most tests leave out. */
-export type CallFields = Partial<Pick<MessageOf<"call">, "deadline" | "priority" | "credit" | "trace" | "refs">>;
+export type CallFields = Partial<
+  Pick<MessageOf<"call">, "deadline" | "priority" | "credit" | "trace" | "refs" | "chain">
+>;
 
 /** One connection of role `caller`. */
 export class RawCaller {
@@ -33,6 +35,9 @@ export class RawCaller {
   readonly closed: Promise<CloseInfo>;
   readonly connection: Connection;
   readonly #settle = new Map<number, (outcome: Outcome) => void>();
+  readonly #items = new Map<number, (value: unknown) => void>();
+  /** Takes what is neither an answer nor an item. */
+  onOther: (message: Message) => void = () => {};
   #nextId = 1;
   #nextSlot = 1;
 
@@ -83,6 +88,38 @@ export class RawCaller {
     return this.#send(slot, CallKind.method, name, args, fields);
   }
 
+  /** Calls a generator method; `onItem` gets what it yields. */
+  stream(
+    slot: number,
+    name: string,
+    args: readonly unknown[],
+    credit: number,
+    onItem: (value: unknown) => void,
+  ): { readonly id: number; readonly outcome: Promise<Outcome> } {
+    this.#items.set(this.#nextId, onItem);
+    const outcome = this.outcome(slot, name, args, { credit });
+    return { id: this.lastId, outcome };
+  }
+
+  /** Lets a stream send more. */
+  addCredit(id: number, count: number): void {
+    this.connection.send({ op: "credit", id, count });
+  }
+
+  /** Does something to a generator. */
+  resume(slot: number, id: number, kind: number, value?: unknown): void {
+    this.connection.send({ op: "resume", slot, id, kind, value: encodeValue(value).bytes, refs: [] });
+  }
+
+  /** Calls a method of which no answer is wanted. */
+  callOneWay(slot: number, name: string, args: readonly unknown[] = []): void {
+    const fields = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined };
+    const { bytes } = encodeValue(args, { root: "args" });
+    const id = this.#nextId++;
+    const kind = CallKind.oneWay;
+    this.connection.send({ op: "call", id, slot, kind, name, args: bytes, refs: [], ...fields, chain: [] });
+  }
+
   /** Asks for a value that the home keeps. */
   getData(key: string): Promise<Outcome> {
     const id = this.#nextId++;
@@ -107,7 +144,7 @@ export class RawCaller {
     return valueOf(await this.readOutcome(slot, name));
   }
 
-  /** Cancels a call, of which nothing more will come. */
+  /** Cancels a call. */
   cancel(slot: number, id = this.lastId): void {
     this.connection.send({ op: "cancel", id, slot, reason: undefined });
   }
@@ -124,15 +161,16 @@ export class RawCaller {
 
   #send(slot: number, kind: number, name: string, args: Uint8Array, fields: CallFields): Promise<Outcome> {
     const id = this.#nextId++;
-    const { refs = [], deadline, priority, credit, trace } = fields;
+    const { refs = [], deadline, priority, credit, trace, chain = [] } = fields;
     return new Promise((resolve) => {
       this.#settle.set(id, resolve);
-      this.connection.send({ op: "call", id, slot, kind, name, args, refs, deadline, priority, credit, trace });
+      this.connection.send({ op: "call", id, slot, kind, name, args, refs, deadline, priority, credit, trace, chain });
     });
   }
 
   #receive(message: Message): void {
-    if (message.op !== "result" && message.op !== "failure") return;
+    if (message.op === "item") return this.#items.get(message.id)?.(decodeValue(message.value, { role: "result" }));
+    if (message.op !== "result" && message.op !== "failure") return this.onOther(message);
     const settle = this.#settle.get(message.id);
     if (settle === undefined) throw new Error(`A second answer to call ${message.id}, or one to no call`);
     this.#settle.delete(message.id);

@@ -52,6 +52,11 @@ const submit = {
   timeout: 1000,
   detached: true,
   pure: true,
+  permissions: { net: ["example.com"], read: false, env: "inherit" },
+  memoryLimit: 1000,
+  onStuck: "kill-host",
+  maxPending: 5,
+  concurrency: 1,
 };
 const status = {
   status: "finished",

@@ -127,10 +127,11 @@ describe("a frame", () => {
       priority: undefined,
       credit: undefined,
       trace: undefined,
+      chain: [],
     });
     assertEquals(
       call.toHex(),
-      "9b12cd012c0100a3616464c402910a91b0436f756e7465722d3132333461626364cd1388c0c0c0",
+      "9c12cd012c0100a3616464c402910a91b0436f756e7465722d3132333461626364cd1388c0c0c090",
     );
     assertEquals(encodeMessage({ op: "ping", id: 7 }).toHex(), "920307");
   });
@@ -291,7 +292,7 @@ describe("reading a frame that is wrong", () => {
   });
 });
 
-const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined } as const;
+const UNSET = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined, chain: [] } as const;
 
 describe("FrameWriter", () => {
   it("tells how long a message is, and where it lies", () => {

@@ -19,8 +19,10 @@ const calls: Record<string, (slot: number, id: number) => Message> = {
     priority: undefined,
     credit: undefined,
     trace: undefined,
+    chain: [],
   }),
   cancel: (slot, id) => ({ op: "cancel", id, slot, reason: undefined }),
+  resume: (slot, id) => ({ op: "resume", id, slot, kind: 0, value: bytes, refs: [] }),
 };
 const channels: Record<string, (channel: number) => Message> = {
   open: (channel) => ({ op: "open", channel, worker: "", home: "", caller: undefined }),
@@ -31,12 +33,15 @@ const answers: Record<string, (id: number) => Message> = {
   result: (id) => ({ op: "result", id, value: bytes, refs: [] }),
   failure: (id) => ({ op: "failure", id, executed: 0, error: bytes }),
   item: (id) => ({ op: "item", id, value: bytes, refs: [] }),
+  streamEnd: (id) => ({ op: "streamEnd", id, ok: 1, error: bytes }),
 };
 const urgent: Message[] = [
   { op: "ping", id: 1 },
   { op: "pong", id: 1 },
   { op: "received", transfer: 1, count: 1 },
   { op: "credit", id: 1, count: 1 },
+  { op: "streamStop", id: 1 },
+  { op: "settled", slot: 1, count: 1, bytes: 0, error: undefined },
   { op: "heartbeat", body: bytes },
   { op: "beat", resident: 1, heap: 1, lag: 1 },
 ];
@@ -75,7 +80,7 @@ describe("the lane of a message", () => {
     }));
   });
 
-  it("is one for all answers to a call, and another for another call", () => {
+  it("is one for all answers to a call, or all that is sent of a stream, and another for another call", () => {
     fc.assert(fc.property(anyNumber, anyNumber, (id, other) => {
       const lanes = new Set(Object.values(answers).map((make) => laneOf(make(id))));
       assertEquals(lanes.size, 1);

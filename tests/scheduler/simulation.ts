@@ -70,6 +70,11 @@ export function submission(more: Partial<SubmitBody> = {}): SubmitBody {
     timeout: undefined,
     detached: undefined,
     pure: undefined,
+    permissions: undefined,
+    memoryLimit: undefined,
+    onStuck: undefined,
+    maxPending: undefined,
+    concurrency: undefined,
     ...more,
   };
 }

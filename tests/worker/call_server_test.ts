@@ -62,7 +62,7 @@ describe("serving one caller", () => {
     const slot = caller.attach(await createActor(home, orderOf("waiter.ts", "Waiter")));
     caller.outcome(slot, "wait");
     const args = encodeValue([]).bytes;
-    const none = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined };
+    const none = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined, chain: [] };
     caller.connection.send({
       op: "call",
       id: caller.lastId,

@@ -96,6 +96,8 @@ function setUp(options: Partial<IsolatePoolOptions> = {}) {
       args: new Uint8Array(),
       refs: [],
       retries: 0,
+      bounds: {},
+      timeLimit: Infinity,
       home,
       homeFixed,
     };

@@ -129,7 +129,7 @@ function testReferences(home: "inline" | "shared"): void {
       const actor = await keeper();
       const caller = callerOf(actor);
       const waiting = caller.callWithin(20, actor, "keep", future());
-      const error = await assertRejects(() => waiting, TroupeError, "its deadline had passed");
+      const error = await assertRejects(() => waiting, TroupeError, "was not started within the 20 ms");
       assertEquals([error.name, error.executed], ["TimeoutError", "no"]);
       assertEquals(await caller.call(actor, "count"), 0);
     });

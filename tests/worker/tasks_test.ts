@@ -218,14 +218,16 @@ describe("a host that runs tasks", () => {
   });
 
   it("runs as many sync functions at a time as it has threads", async () => {
-    const spins = await Promise.all([1, 2, 3].map(() => resultOf(host, "spin", [100]))) as [number, number][];
-    const [first, second, third] = spins.toSorted((one, other) => one[0] - other[0]) as [
-      [number, number],
-      [number, number],
-      [number, number],
-    ];
-    assert(second[0] < first[1], "The second did not run beside the first");
-    assertGreaterOrEqual(third[0], Math.min(first[1], second[1]));
+    type Span = readonly [start: number, end: number];
+    let together = false;
+    // The first ones may be over before a second isolate has started.
+    for (let attempt = 0; attempt < 20 && !together; attempt++) {
+      const spins = await Promise.all([1, 2, 3].map(() => resultOf(host, "spin", [100]))) as Span[];
+      const [first, second, third] = spins.toSorted((one, other) => one[0] - other[0]) as [Span, Span, Span];
+      assertGreaterOrEqual(third[0], Math.min(first[1], second[1]));
+      together = second[0] < first[1];
+    }
+    assert(together, "The second did not run beside the first");
   });
 
   it("makes handles among a task's arguments live", async () => {
