@@ -372,7 +372,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
   /** The caller is told an error, and the method that it is not waited for. */
   #giveUp(error: Error): void {
     if (!this.#take()) return;
-    this.#owner.counters.finished(this, error instanceof CallTimeoutError, this.#bytesOut);
+    this.#owner.counters.gaveUp(this, error instanceof CallTimeoutError, this.#bytesOut);
     this.receiver.failure(this.id, "unknown", encodeError(error));
     this.#leave();
     this.abort(error);
@@ -426,6 +426,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
   }
 
   #finish(): void {
+    this.#owner.counters.returned(this);
     this.#owner.onFinished(this);
   }
 

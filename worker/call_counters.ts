@@ -180,13 +180,14 @@ export class CallCounters {
 
   /** The function of a task has given its result. */
   taskFinished(key: string, call: CountedCall, bytes: number): void {
-    const time = finish(call, this.#clock.now(), false, bytes);
+    const time = finish(call, this.#clock.now(), bytes);
     if (this.#recorder.watching) this.#recorder.called({ key, className: TASKS }, call, time, false);
   }
 
   /** It threw, or what it gave cannot be sent. */
   taskFailed(key: string, call: CountedCall, error: unknown): void {
-    const time = finish(call, this.#clock.now(), true, 0);
+    fail(call);
+    const time = finish(call, this.#clock.now(), 0);
     if (this.#recorder.watching) this.#recorder.called({ key, className: TASKS }, call, time, true);
     this.#recorder.threw({ key, className: TASKS }, call, error);
   }
@@ -250,6 +251,12 @@ interface ActorCountersOptions {
   readonly place: number;
 }
 
+/** What is known of a call whose method runs on. */
+interface GivenUp {
+  readonly failed: boolean;
+  readonly bytes: number;
+}
+
 /**
  * The counters of one actor. Each call that starts finishes once; what waits first is queued, then unqueued. There may be
  * many idle ones, so each keeps little of its own.
@@ -261,6 +268,8 @@ export class ActorCounters implements CallSubject {
   readonly #incarnation: string;
   readonly #counts: Float64Array;
   readonly #place: number;
+  /** Calls whose callers were told that they wait no more, while their methods run on. */
+  #givenUp: Map<CountedCall, GivenUp> | undefined;
   #ended = false;
 
   constructor({ group, key, incarnation, counts, place }: ActorCountersOptions) {
@@ -313,12 +322,36 @@ export class ActorCounters implements CallSubject {
    * @param bytes Of its result.
    */
   finished(call: CountedCall, failed: boolean, bytes: number): void {
+    if (failed) this.#countError(call);
     this.#finish(call, failed, bytes, failed ? "The call did not finish" : undefined);
+  }
+
+  /**
+   * The caller of a call that started waits no more. Its method runs on, and is in flight until {@linkcode returned} or
+   * the end of the actor: that is what others wait for.
+   */
+  gaveUp(call: CountedCall, failed: boolean, bytes: number): void {
+    if (this.#ended) return this.finished(call, failed, bytes);
+    if (failed) this.#countError(call);
+    (this.#givenUp ??= new Map()).set(call, { failed, bytes });
+  }
+
+  /** A method has come to its end, whether its caller still waited or not. */
+  returned(call: CountedCall): void {
+    const given = this.#givenUp?.get(call);
+    if (given === undefined) return;
+    this.#givenUp!.delete(call);
+    this.#finish(call, given.failed, given.bytes, "The caller gave up");
+  }
+
+  #countError(call: CountedCall): void {
+    fail(call);
+    if (!this.#ended) this.#counts[this.#base + ACTOR.errors]!++;
   }
 
   #finish(call: CountedCall, failed: boolean, bytes: number, error: unknown): void {
     endSpan(call.span, error);
-    const time = finish(call, this.#group.clock.now(), failed, bytes);
+    const time = finish(call, this.#group.clock.now(), bytes);
     if (this.#group.recorder.watching) this.#group.recorder.called(this, call, time, failed);
     if (this.#ended) return;
     const counts = this.#counts;
@@ -326,11 +359,11 @@ export class ActorCounters implements CallSubject {
     if (--counts[base + ACTOR.inFlight]! === 0) counts[base + ACTOR.busySince] = 0;
     counts[base + ACTOR.bytesOut]! += bytes;
     counts[base + ACTOR.runningTime]! += time;
-    if (failed) counts[base + ACTOR.errors]!++;
   }
 
   /** A call that started has failed: it threw, or what it gave cannot be sent. */
   failed(call: CountedCall, error: unknown): void {
+    this.#countError(call);
     this.#finish(call, true, 0, error ?? "undefined");
     this.#group.recorder.threw(this, call, error);
   }
@@ -338,6 +371,7 @@ export class ActorCounters implements CallSubject {
   /** The actor is gone. What its methods counted stays with its class. */
   end(): void {
     if (this.#ended) return;
+    for (const call of this.#givenUp?.keys() ?? []) this.returned(call);
     this.#ended = true;
     this.#group.onEnded(this.#place, this.#incarnation);
   }
@@ -362,15 +396,18 @@ function start(call: CountedCall, method: MethodCounts, now: number, bytes: numb
   }
 }
 
-function finish(call: CountedCall, now: number, failed: boolean, bytes: number): number {
+function finish(call: CountedCall, now: number, bytes: number): number {
   const { counts } = call.counts!;
   const time = now - call.startedAt;
   counts[METHOD.inFlight]!--;
   counts[METHOD.bytesOut]! += bytes;
   counts[METHOD.runningTime]! += time;
   counts[RUNNING_AT + bucketOf(time)]!++;
-  if (failed) counts[METHOD.errors]!++;
   return time;
+}
+
+function fail(call: CountedCall): void {
+  call.counts!.counts[METHOD.errors]!++;
 }
 
 function sharedNumbers(length: number): SharedArrayBuffer {

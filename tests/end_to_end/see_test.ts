@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { LocalCluster } from "../../cluster/mod.ts";
-import { ActorNotFoundError, Client, gather, remote } from "../../mod.ts";
+import { ActorNotFoundError, CallTimeoutError, Client, gather, remote, withOptions } from "../../mod.ts";
 import { metricsKeyOf } from "../../protocol/metrics_key.ts";
-import { Slow, Talker } from "../fixtures/dashboard_actors.ts";
+import { Queued, Slow, Talker } from "../fixtures/dashboard_actors.ts";
 import { Counter } from "../../examples/counter.ts";
 import { Waiter } from "../../examples/waiter.ts";
 import { eventually } from "../semantics/stage.ts";
 
-remote(import.meta.resolve("../fixtures/dashboard_actors.ts"), { Slow, Talker });
+remote(import.meta.resolve("../fixtures/dashboard_actors.ts"), { Queued, Slow, Talker });
 remote(import.meta.resolve("../../examples/counter.ts"), { Counter });
 remote(import.meta.resolve("../../examples/waiter.ts"), { Waiter });
 
@@ -74,6 +74,36 @@ describe("what is seen of a cluster", () => {
     });
     await computing;
     await Promise.all([slow[Symbol.asyncDispose](), talker[Symbol.asyncDispose]()]);
+  });
+
+  it("shows the mailbox of an actor, and that it is busy though its caller has given up", async () => {
+    const queued = await client.submit(Queued, { actor: true, key: "Queued-see" });
+    const first = withOptions(queued, { timeout: 200 }).hold(2500);
+    const others = [queued.hold(1), queued.hold(1), queued.hold(1)];
+    await assertRejects(async () => await first, CallTimeoutError);
+    const figures = async () => (await client.actors({ class: "Queued" }))[0]!.figures;
+    await eventually([1, 3, 1, "hold"], async () => {
+      const found = await figures();
+      return [found?.inFlight, found?.queued, found?.errors, found?.method];
+    });
+    await eventually<unknown>(true, async () => {
+      const { attention } = await api("/overview");
+      return attention.some(({ text }: { text: string }) =>
+        /^Queued-see has been in hold for .*; 3 calls wait for it$/.test(text)
+      );
+    });
+    await gather(others);
+    await eventually([0, 0, 4], async () => {
+      const found = await figures();
+      return [found?.inFlight, found?.queued, found?.calls];
+    });
+    // Three have waited, for the end of the first.
+    await eventually([4, true], async () => {
+      const { classes } = await api("/classes");
+      const { methods } = classes.find(({ className }: { className: string }) => className === "Queued");
+      return [methods[0].queueing.count, methods[0].queueing.p90 > 1500];
+    });
+    await queued[Symbol.asyncDispose]();
   });
 
   it("counts tasks by function", async () => {

@@ -72,6 +72,31 @@ describe("the counters of an isolate", () => {
     assertEquals(method?.queueing.filter((_, index) => index % 2 === 1), [1, 1]);
   });
 
+  it("count a call that was given up as under way until its method has ended", () => {
+    const { clock, table, counters } = createCounting();
+    const actor = counters.ofActor("Cell", "Cell-1", "i1", { slow: "async" });
+    const [late, endless] = [callOf("slow"), callOf("slow")];
+    actor.started(late, 0);
+    actor.started(endless, 0);
+    clock.advance(1000);
+    actor.gaveUp(late, true, 0);
+    actor.gaveUp(endless, false, 0);
+    const figures = () => {
+      const method = table.read().classes[0]!.methods![0]!;
+      return [method.errors, method.inFlight, countOf(fromSparse(method.running)), method.runningTime];
+    };
+    assertEquals(figures(), [1, 2, 0, 0]);
+    const [running] = table.actors();
+    assert(running!.busySince > 0);
+    clock.advance(1000);
+    actor.returned(late);
+    actor.returned(late);
+    assertEquals(figures(), [1, 1, 1, 2000]);
+    actor.end();
+    actor.returned(endless);
+    assertEquals(figures(), [1, 0, 2, 4000]);
+  });
+
   it("keep what actors counted that are gone, and use their places again", () => {
     const { table, news, counters } = createCounting();
     for (let round = 0; round < 1000; round++) {
