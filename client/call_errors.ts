@@ -20,12 +20,24 @@ export interface NamedCall {
   readonly name: string;
 }
 
+/** How an actor was lost. */
+export interface Loss {
+  /** Name of its worker. */
+  readonly worker: string;
+  /** Why, as in `LossReason`. */
+  readonly reason: string;
+  /** What more there is to say, as a sentence. */
+  readonly detail: string | undefined;
+}
+
 /** The error of an actor whose worker, host or isolate is gone. */
-export function actorLost(key: string, worker: string, reason: string, executed: Executed): ActorLostError {
-  return new ActorLostError(
-    `The actor ${key} is lost: ${reasonInWords(reason)} on worker ${worker}. Its state is gone; submit the class again`,
-    { worker, reason, executed },
-  );
+export function actorLost(key: string, { worker, reason, detail }: Loss, executed: Executed): ActorLostError {
+  const why = `${reasonInWords(reason)} on worker ${worker}${detail ? `. ${detail}` : ""}`;
+  return new ActorLostError(`The actor ${key} is lost: ${why}. Its state is gone; submit the class again`, {
+    worker,
+    reason,
+    executed,
+  });
 }
 
 function reasonInWords(reason: string): string {

@@ -43,7 +43,7 @@ import {
   type KeyReference,
   type ReferenceOwner,
 } from "./references.ts";
-import { actorLost } from "./call_errors.ts";
+import { actorLost, type Loss } from "./call_errors.ts";
 import { type CallSession, type InheritedLimits, RemoteActor } from "./remote_actor.ts";
 import { clientClosed, type FetchedData, Routes } from "./routes.ts";
 import {
@@ -191,7 +191,7 @@ export class ClientSession {
         return closed && lostConnection(attempted, closed, "no");
       },
       createActor: (reference, ticket) => this.#createActor(reference, ticket),
-      onLost: (actor, worker, reason) => this.#lose(actor, worker, reason),
+      onLost: (actor, loss) => this.#lose(actor, loss),
       onReleased: (actor) => {
         // Calls that are under way are the worker's to answer.
         actor.lose(() => actorReleased(actor.key));
@@ -530,9 +530,9 @@ export class ClientSession {
     return new RemoteActor(actor, manifest, this.#calls);
   }
 
-  #lose(actor: RemoteActor, worker: string, reason: string): void {
-    actor.lose((executed) => actorLost(actor.key, worker, reason, executed));
-    this.#routes.settle(actor.reference, (executed) => actorLost(actor.key, worker, reason, executed));
+  #lose(actor: RemoteActor, loss: Loss): void {
+    actor.lose((executed) => actorLost(actor.key, loss, executed));
+    this.#routes.settle(actor.reference, (executed) => actorLost(actor.key, loss, executed));
   }
 
   #disconnected(info: CloseInfo): void {

@@ -14,7 +14,7 @@ import {
   TroupeError,
 } from "../protocol/mod.ts";
 import type { FutureControl } from "./future.ts";
-import { actorLost } from "./call_errors.ts";
+import { actorLost, type Loss } from "./call_errors.ts";
 import type { RemoteActor } from "./remote_actor.ts";
 
 /** Who holds a key: the key of an actor or task of this isolate, or `undefined` for the session itself. */
@@ -36,8 +36,8 @@ export interface HeldKeyOptions {
   readonly onReleased: (held: HeldKey, holder: Holder) => void;
   /** Nobody of this client holds it any more. */
   readonly onFree: (held: HeldKey) => void;
-  /** Its actor ran, and is gone: the worker and the reason, as the scheduler says. */
-  readonly onLost: (actor: RemoteActor, worker: string, reason: string) => void;
+  /** Its actor ran, and is gone: how, as the scheduler says. */
+  readonly onLost: (actor: RemoteActor, loss: Loss) => void;
 }
 
 /** A value as it lies on workers. */
@@ -152,7 +152,13 @@ export class HeldKey {
         return this.#lose(status);
       case "cancelled":
         this.fail(new CallCancelledError(`${this.key} was cancelled`, { executed: "unknown" }), "cancelled");
-        if (this.actor) this.#options.onLost(this.actor, this.actor.reference.worker, "cancelled");
+        if (this.actor) {
+          this.#options.onLost(this.actor, {
+            worker: this.actor.reference.worker,
+            reason: "cancelled",
+            detail: undefined,
+          });
+        }
         return;
       default:
         this.#reopen();
@@ -215,10 +221,11 @@ export class HeldKey {
 
   #lose(status: StatusBody): void {
     const { actor } = this;
-    const { worker = "unknown", reason = "unknown" } = status;
+    const { worker = "unknown", reason = "unknown", detail } = status;
     if (this.#options.data) return this.fail(valueLost(this.key, status), "lost");
-    this.fail(actorLost(this.key, worker, reason, "unknown"), "lost");
-    if (actor) this.#options.onLost(actor, worker, reason);
+    const loss: Loss = { worker, reason, detail };
+    this.fail(actorLost(this.key, loss, "unknown"), "lost");
+    if (actor) this.#options.onLost(actor, loss);
   }
 
   #tell(control: FutureControl<unknown>): void {

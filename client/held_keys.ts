@@ -15,6 +15,7 @@ import {
   type SubmitBody,
 } from "../protocol/mod.ts";
 import { HeldKey, type Holder, type StoredValue } from "./held_key.ts";
+import type { Loss } from "./call_errors.ts";
 import type { RemoteActor } from "./remote_actor.ts";
 
 /** What {@linkcode HeldKeys} needs of the session. */
@@ -27,8 +28,8 @@ export interface HeldKeysOptions {
   readonly closed: (attempted: string) => Error | undefined;
   /** Makes an actor of a reference, and keeps the ticket that came with it. */
   readonly createActor: (reference: ActorReference, ticket: string | undefined) => RemoteActor;
-  /** An actor is gone: the worker and the reason, as the scheduler says. */
-  readonly onLost: (actor: RemoteActor, worker: string, reason: string) => void;
+  /** An actor is gone: how, as the scheduler says. */
+  readonly onLost: (actor: RemoteActor, loss: Loss) => void;
   /** Nobody of this client holds an actor any more. */
   readonly onReleased: (actor: RemoteActor) => void;
 }
@@ -187,7 +188,7 @@ export class HeldKeys {
       onHeld: (held, holder) => this.#options.send({ op: "held", keys: [held.key], holder }),
       onReleased: (held, holder) => this.#released(held, holder),
       onFree: (freed) => this.#free(freed),
-      onLost: (actor, worker, reason) => this.#options.onLost(actor, worker, reason),
+      onLost: (actor, loss) => this.#options.onLost(actor, loss),
     });
     this.#keys.set(key, held);
     return held;
@@ -219,6 +220,7 @@ function finishedStatus(fields: Partial<StatusBody>): StatusBody {
     error: undefined,
     executed: undefined,
     worker: undefined,
+    detail: undefined,
     ...fields,
   };
 }

@@ -25,6 +25,13 @@ export interface LocalClusterOptions {
   isolates?: number | undefined;
   /** How many task isolates each worker starts at the most. @default the number of processors */
   nthreads?: number | undefined;
+  /** Resident memory in bytes at which a worker's host process is ended. In a mode of one process nothing is. @default none */
+  memoryLimit?: number | undefined;
+  /**
+   * What code on workers may do besides net, read and env: `"write=/data run=git"`. Where it may write to a folder, results
+   * go there while memory is nearly full. @default nothing
+   */
+  allow?: string | undefined;
   /** A `deno.json` whose imports actors' modules use. @default the nearest to the working folder, if there is one */
   config?: string | URL | undefined;
   /** Prefixes of module URLs that workers may load besides `file:`, `data:` and what the scheduler serves. @default none */
@@ -164,7 +171,7 @@ async function startWorkerProcess(
   index: number,
 ): Promise<StartedWorker> {
   const args = ["--child", address, "--name", `worker-${index}`];
-  const { resources, isolates, nthreads, allowModules, config } = options;
+  const { resources, isolates, nthreads, memoryLimit, allow, allowModules, config } = options;
   if (resources) {
     args.push(
       "--resources",
@@ -173,6 +180,8 @@ async function startWorkerProcess(
   }
   if (isolates !== undefined) args.push("--isolates", String(isolates));
   if (nthreads !== undefined) args.push("--nthreads", String(nthreads));
+  if (memoryLimit !== undefined) args.push("--memory-limit", String(memoryLimit));
+  if (allow !== undefined) args.push("--allow", allow);
   if (allowModules?.length) args.push("--allow-modules", allowModules.join(","));
   if (options.singlePort) args.push("--single-port");
   if (config !== undefined) args.push("--config", String(config));
@@ -224,6 +233,7 @@ async function startInlineWorker(
     resources: options.resources,
     isolates: options.isolates,
     threads: options.nthreads,
+    memoryLimit: options.memoryLimit,
     allowModules: options.allowModules,
     singlePort: options.singlePort,
   });
@@ -244,6 +254,8 @@ const OPTIONS: Readonly<Record<keyof LocalClusterOptions, true>> = {
   port: true,
   isolates: true,
   nthreads: true,
+  memoryLimit: true,
+  allow: true,
   config: true,
   allowModules: true,
   singlePort: true,

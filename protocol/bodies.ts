@@ -279,6 +279,8 @@ export const statusBody = object({
   executed: optional(oneOf(["no", "yes", "unknown"])),
   /** For `lost`: the worker, by name. */
   worker: optional(text),
+  /** For `lost`: what more there is to say of the reason, as a sentence for people. */
+  detail: optional(text),
 });
 /** What became of a key. */
 export type StatusBody = Shaped<typeof statusBody>;

@@ -58,6 +58,8 @@ export const hostReport = object({
   results: optional(uint),
   /** Their bytes. */
   resultBytes: optional(uint),
+  /** The bytes of those that are in a file, because memory was nearly full. */
+  spilledBytes: optional(uint),
   /** Errors outside of any call, so far. */
   unhandled: optional(uint),
 });

@@ -67,6 +67,8 @@ export interface WorkerSnapshot {
   readonly results: number;
   /** Their size in bytes. */
   readonly resultBytes: number;
+  /** Bytes of them that are in a file, because memory was nearly full, as last reported. */
+  readonly spilledBytes: number;
   /** How many of them are copies of what another worker keeps. */
   readonly copies: number;
   /** Their size in bytes. */

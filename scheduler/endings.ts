@@ -50,9 +50,11 @@ export function fail(turn: Turn, actor: ActorRecord, body: StatusBody, error: Er
 
 /** An actor is gone with its worker, host or isolate. */
 export function lose(turn: Turn, actor: ActorRecord, reason: string): void {
-  const worker = turn.state.workers.get(actor.worker!)?.name ?? actor.worker!;
-  const error = new ActorLostError(`Lost the actor ${actor.key} on ${worker}: ${reason}`, { worker, reason });
-  fail(turn, actor, statusOf("lost", { reason, worker }), error);
+  const { name: worker = actor.worker!, fullOf } = turn.state.workers.get(actor.worker!) ?? {};
+  const detail = fullOf || undefined;
+  const said = detail ? `${reason}. ${detail}` : reason;
+  const error = new ActorLostError(`Lost the actor ${actor.key} on ${worker}: ${said}`, { worker, reason });
+  fail(turn, actor, statusOf("lost", { reason, worker, detail }), error);
 }
 
 /** Takes an actor out of the tables, and takes up the submissions of its key that waited for this. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CloseCode } from "../protocol/mod.ts";
+import { CloseCode, describeBytes } from "../protocol/mod.ts";
 import { removeClient } from "./client_events.ts";
 import { lose } from "./endings.ts";
 import { forgetExpectations } from "./expected.ts";
@@ -21,6 +21,7 @@ export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reas
   const { state, instructions } = turn;
   const { incarnation } = host;
   keepFigures(state.past, host.figures);
+  worker.fullOf = reason === "oom" ? describeLargest(worker) : "";
   worker.host = undefined;
   worker.memory = worker.lag = 0;
   worker.paused = false;
@@ -37,6 +38,20 @@ export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reas
   for (const client of state.clients.values()) client.ticketed.delete(incarnation);
   workersChanged(turn, worker);
   noteWorker(turn, worker.id, `host ${incarnation}`, reason);
+  if (worker.fullOf === "") return;
+  const message = "worker {worker} ran out of memory: {largest}";
+  const properties = { worker: worker.name, largest: worker.fullOf };
+  instructions.push({ type: "log", level: "warning", message, properties });
+}
+
+/** How many of the largest values are named where memory ran out. */
+const NAMED = 3;
+
+function describeLargest({ results, resultBytes }: WorkerRecord): string {
+  if (results.size === 0) return "It kept no results";
+  const largest = [...results].sort((one, other) => other.size - one.size).slice(0, NAMED);
+  const named = largest.map(({ key, size }) => `${key} (${describeBytes(size)})`).join(", ");
+  return `It kept ${describeBytes(resultBytes)} of results, the largest: ${named}`;
 }
 
 /** What only this host kept is lost, and what it ran may run elsewhere. */

@@ -128,6 +128,7 @@ function snapshotWorker(state: SchedulerState, worker: WorkerRecord, at: number)
     processing: worker.processing.size,
     results: worker.results.size,
     resultBytes: worker.resultBytes,
+    spilledBytes: host?.spilledBytes ?? 0,
     copies: worker.copies.size,
     copyBytes: worker.copyBytes,
     versions: versionsOf(worker.versions),

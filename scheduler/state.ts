@@ -43,6 +43,8 @@ export interface HostRecord {
   address: string;
   /** How many isolates it runs, as last reported. */
   isolates: number;
+  /** Bytes of values that it has in a file, as last reported. */
+  spilledBytes: number;
   /** What it has counted, as far as it has reported it. */
   readonly figures: Figures;
 }
@@ -81,6 +83,8 @@ export interface WorkerRecord {
   readonly copies: Set<TaskRecord>;
   /** Bytes of the copies. */
   copyBytes: number;
+  /** Where its last host ended for want of memory: what took most, as a sentence; else empty. */
+  fullOf: string;
   /** Ids of the client sessions of its isolates. */
   readonly sessions: Set<string>;
   /** Whether its memory is so full that it gets no new tasks. */

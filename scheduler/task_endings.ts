@@ -117,7 +117,7 @@ export function loseResults(turn: Turn, tasks: readonly TaskRecord[], worker: Wo
   for (const task of tasks) {
     if (canRunAgain(task)) continue;
     const error = new DependencyLostError(
-      `Lost ${task.key} with worker ${worker.name} (${reason}): ${whyNot(task)}`,
+      `Lost ${task.key} with worker ${worker.name} (${reason}): ${whyNot(task)}${detailOf(worker)}`,
       { executed: "unknown" },
     );
     failTask(turn, task, statusOf("lost", { reason, worker: worker.name, error: encodeError(error) }));
@@ -132,13 +132,13 @@ export function interrupt(turn: Turn, task: TaskRecord, worker: WorkerRecord, re
   task.deaths++;
   const where = `while worker ${worker.name} ran it (${reason})`;
   if (!task.pure) {
-    const message = `Lost ${task.key} ${where}: it is not pure, so it must not run twice`;
+    const message = `Lost ${task.key} ${where}: it is not pure, so it must not run twice${detailOf(worker)}`;
     const error = encodeError(new ConnectionLostError(message, { executed: "unknown" }));
     return failTask(turn, task, statusOf("lost", { reason, worker: worker.name, error, executed: "unknown" }));
   }
   if (task.deaths >= MOST_DEATHS) {
     const message = `Cannot compute ${task.key}: its host was lost ${task.deaths} times while it ran, the last time ` +
-      `on worker ${worker.name} (${reason}). It is likely the cause`;
+      `on worker ${worker.name} (${reason}). It is likely the cause${detailOf(worker)}`;
     return failTask(turn, task, failureOf(new ConnectionLostError(message, { executed: "unknown" })));
   }
   begin(turn, task, where);
@@ -208,6 +208,10 @@ export function dropHeld(turn: Turn, key: string, kept: readonly string[] = []):
 /** Those that have not started: the others have what they need, or will say that they have not. */
 function startableWaiters(record: KeyRecord): KeyRecord[] {
   return [...record.waiters].filter(({ state }) => state === "blocked" || state === "waiting");
+}
+
+function detailOf({ fullOf }: WorkerRecord): string {
+  return fullOf && `. ${fullOf}`;
 }
 
 function whyNot(task: TaskRecord): string {

@@ -58,6 +58,7 @@ export function statusOf(status: StatusBody["status"], more: Partial<StatusBody>
     error: undefined,
     executed: undefined,
     worker: undefined,
+    detail: undefined,
     ...more,
   };
 }

@@ -43,6 +43,7 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     resultBytes: 0,
     copies: new Set(),
     copyBytes: 0,
+    fullOf: "",
     sessions: new Set(),
     paused: false,
     level: -1,
@@ -97,7 +98,15 @@ export function onHostAnnounced(turn: Turn, { worker: id, incarnation }: EventOf
   // The nanny may ask for another ticket for a host that has not used its first.
   if (before?.incarnation === incarnation && before.phase === "announced") return;
   if (before) endHost(turn, worker, before, "host-exit");
-  worker.host = { incarnation, phase: "announced", pid: 0, address: "", isolates: 0, figures: createFigures() };
+  worker.host = {
+    incarnation,
+    phase: "announced",
+    pid: 0,
+    address: "",
+    isolates: 0,
+    spilledBytes: 0,
+    figures: createFigures(),
+  };
   worker.memory = worker.lag = 0;
   workersChanged(turn, worker);
   noteWorker(turn, id, "", `host ${incarnation} announced`);
@@ -165,5 +174,6 @@ export function onReport(turn: Turn, { worker, incarnation, body }: EventOf<"rep
   const host = turn.state.workers.get(worker)?.host;
   if (host?.incarnation !== incarnation) return;
   host.isolates = body.isolates;
+  host.spilledBytes = body.spilledBytes ?? 0;
   takeReport(host.figures, body);
 }

@@ -43,6 +43,8 @@ export const hostBoot = object({
   threads: uint,
   /** Resident memory in bytes at which the watchdog calls out at once; 0 for none. */
   memoryLimit: uint,
+  /** Folders for what does not fit into memory, the first that the host may write to. */
+  spillFolders: list(text),
   /** How log lines look on standard error. */
   logs: oneOf(["text", "json", "none"]),
 });

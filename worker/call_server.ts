@@ -34,7 +34,7 @@ import type { CallerStream } from "./caller_stream.ts";
 import { CallerValues } from "./caller_values.ts";
 import { OneWayCalls } from "./one_way_calls.ts";
 import { OWN_ARGUMENTS } from "./references.ts";
-import type { StoredResults } from "./result_store.ts";
+import type { StoredResult, StoredResults } from "./result_store.ts";
 
 /** Milliseconds that what was in the last results is held after the connection of whoever called has broken. */
 const UNTAKEN_TIME = 10_000;
@@ -215,13 +215,15 @@ class CallServer implements ConnectionReceiver, CallReceiver {
   }
 
   #getData({ id, key }: MessageOf<"getData">): void {
+    const give = ({ bytes, refs }: StoredResult) => this.#connection.send({ op: "result", id, value: bytes, refs });
+    const refuse = (why: string) => {
+      const error = new DependencyLostError(`Cannot give the value of ${key}: ${why}`);
+      this.failure(id, "no", encodeError(error));
+    };
     const stored = this.#results?.get(key);
-    if (stored) return this.#connection.send({ op: "result", id, value: stored.bytes, refs: stored.refs });
-    this.failure(
-      id,
-      "no",
-      encodeError(new DependencyLostError(`Cannot give the value of ${key}: it is not kept here, or not any more`)),
-    );
+    if (stored instanceof Promise) stored.then(give, (error) => refuse((error as Error).message));
+    else if (stored) give(stored);
+    else refuse("it is not kept here, or not any more");
   }
 
   #attach({ slot, key, incarnation, tag }: MessageOf<"attach">): void {

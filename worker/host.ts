@@ -33,6 +33,7 @@ import { answerScrape } from "./metrics.ts";
 import { ModuleGraphs, type ModuleSource } from "./module_graph.ts";
 import { ModulePolicy } from "./module_policy.ts";
 import { ResultStore } from "./result_store.ts";
+import { Spilling } from "./spilling.ts";
 import { TaskIsolates } from "./task_isolates.ts";
 import { startWebWorkerIsolate } from "./web_worker_isolate.ts";
 
@@ -62,6 +63,12 @@ export interface HostOptions {
   readonly isolates: number;
   /** How many task isolates run at the most. */
   readonly threads: number;
+  /** Bytes of resident memory at which the process is ended; 0 for none. */
+  readonly memoryLimit: number;
+  /** Folders for what does not fit into memory, the first that may be written to. */
+  readonly spillFolders: readonly string[];
+  /** Told of the largest values while memory is nearly full, in one line. */
+  readonly onShortOfMemory: (largest: string) => void;
   /** Answers questions about modules. */
   readonly modules: ModuleSource;
   /** The time. */
@@ -97,6 +104,7 @@ export class Host {
   readonly #graphs: ModuleGraphs;
   readonly #dataPlane: DataPlane | undefined;
   readonly #results = new ResultStore();
+  readonly #spilling: Spilling;
   readonly #counters = new HostCounters();
   readonly #observer: HostObserver;
   readonly #isolates = new Set<Isolate>();
@@ -174,11 +182,20 @@ export class Host {
       graphOf,
       workerName: settings.workerName,
     });
+    this.#spilling = new Spilling({
+      results: this.#results,
+      limit: options.memoryLimit,
+      folders: options.spillFolders,
+      clock,
+      collect: () => this.#isolates.forEach((isolate) => isolate.collect()),
+      onShort: options.onShortOfMemory,
+    });
     this.#tasks = new HostTasks({
       host: settings.host,
       results: this.#results,
       isolates: this.#taskIsolates,
       policy: this.#policy,
+      memory: this.#spilling,
       getData: (holder, key) => inline.scope.session.getData(holder, key),
       report: {
         computed: (...said) => this.#link!.computed(...said),
@@ -240,7 +257,7 @@ export class Host {
     this.#observer.close();
     this.#releaseConsole();
     this.#link?.close(CloseCode.goingAway, "the host ends");
-    await Promise.all([this.#flushed, this.#dataPlane?.close()]);
+    await Promise.all([this.#flushed, this.#dataPlane?.close(), this.#spilling.close()]);
   }
 
   /** Resolves when nothing more can be moved from here to others. */
@@ -291,6 +308,7 @@ export class Host {
         ...this.#counters.changes(),
         results: this.#results.size,
         resultBytes: this.#results.bytes,
+        spilledBytes: this.#results.spilledBytes,
       });
       this.#reportLater();
     });

@@ -64,6 +64,9 @@ function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
     dataPlane: { hostname, port, contact, singlePort },
     isolates: boot.isolates,
     threads: boot.threads,
+    memoryLimit: boot.memoryLimit,
+    spillFolders: boot.spillFolders,
+    onShortOfMemory: (largest) => void watchdog.request("largest", { largest }),
     modules: {
       list: async (url) => (await watchdog.request("listModules", { url }) as { files: string[] }).files,
       reload: async (url) => void await watchdog.request("reloadModule", { url }),

@@ -24,6 +24,7 @@ const START_TIME = 60_000;
 const OUT_OF_MEMORY_CODES: readonly number[] = [133, 134];
 
 const hostRunning = object({ address: text });
+const largestValues = object({ largest: text });
 const moduleAsked = object({ url: text });
 
 /** Options of {@linkcode HostProcess}. */
@@ -67,6 +68,7 @@ export class HostProcess {
   #beatsSeen = 0;
   #missed = 0;
   #stopLooking = () => {};
+  #largest = "";
   #condemned: LossReason | undefined;
   #draining: number | undefined;
 
@@ -84,6 +86,11 @@ export class HostProcess {
       onRequest: (request) =>
         request.name === "running"
           ? this.#answer(request, () => running.resolve(hostRunning(decodeValue(request.body), "running")))
+          : request.name === "largest"
+          ? this.#answer(
+            request,
+            () => void (this.#largest = largestValues(decodeValue(request.body), "largest").largest),
+          )
           : this.#answer(request, () => this.#askModules(request)),
     });
     this.#child = new Deno.Command(Deno.execPath(), {
@@ -125,6 +132,11 @@ export class HostProcess {
   /** What its watchdog said last; `undefined` before its first beat. */
   get lastBeat(): MessageOf<"beat"> | undefined {
     return this.#lastBeat;
+  }
+
+  /** The largest values that it kept when its memory was nearly full, in one line; empty where it never was. */
+  get largest(): string {
+    return this.#largest;
   }
 
   /** Asks it to finish what runs within so many milliseconds, and to end. */

@@ -14,6 +14,7 @@ import {
   DependencyLostError,
   encodeError,
   type MessageOf,
+  ownBytes,
   SMALL_RESULT,
   submitBody,
 } from "../protocol/mod.ts";
@@ -21,8 +22,12 @@ import type { HostLink, TaskRun } from "./host_link.ts";
 import type { FetchedValue, TaskOutcome } from "./isolate.ts";
 import type { ModulePolicy } from "./module_policy.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
+import type { Spilling } from "./spilling.ts";
 import type { TaskIsolates } from "./task_isolates.ts";
 import { cancelledTask } from "./task_runner.ts";
+
+/** After a result of more bytes it is looked whether memory is nearly full: until it is told, no other task comes. */
+const LARGE = 1024 * 1024;
 
 /** What tells the scheduler of tasks. */
 export type TaskReporter = Pick<HostLink, "computed" | "computeFailed" | "stored" | "copied" | "copyFailed">;
@@ -39,6 +44,8 @@ export interface HostTasksOptions {
   readonly policy: ModulePolicy;
   /** Asks another host for a value that it keeps. */
   readonly getData: (holder: DataHolder, key: string) => Promise<StoredResult>;
+  /** Makes room where memory is nearly full. */
+  readonly memory: Pick<Spilling, "relieve" | "relieving">;
   /** Told of every outcome, once, until the end. */
   readonly report: TaskReporter;
 }
@@ -72,23 +79,13 @@ export class HostTasks {
 
   /** Runs a task. It gets exactly one answer, also where it is cancelled. */
   async compute(message: MessageOf<"compute">): Promise<void> {
-    const { key, run } = message;
     const job: Job = { cancelled: false, running: false };
     this.#jobs.set(idOf(message), job);
     const outcome = await this.#outcome(message, job).catch((error) => refused(error));
+    if ("ok" in outcome && outcome.ok && outcome.value.length > LARGE) await this.#options.memory.relieve();
     if (this.#jobs.get(idOf(message)) === job) this.#jobs.delete(idOf(message));
     if (this.#jobs.size === 0) this.#idle.resolve();
-    if (this.#ended) return;
-    const { report, results } = this.#options;
-    if ("missing" in outcome) return report.computeFailed({ key, run }, "no", lostError(key, outcome), outcome.missing);
-    if (!outcome.ok) return report.computeFailed({ key, run }, outcome.failure.executed, outcome.failure.error, []);
-    if (job.cancelled) {
-      return report.computeFailed({ key, run }, "yes", encodeError(cancelledTask(key, "yes")), []);
-    }
-    const { value, refs } = outcome;
-    // A small one the scheduler keeps.
-    if (value.length > SMALL_RESULT) results.put(key, run, { bytes: value, refs });
-    report.computed({ key, run }, value.length, value.length <= SMALL_RESULT ? value : undefined, refs);
+    if (!this.#ended) this.#tell(message, job, outcome);
   }
 
   /** Nobody wants the result any more. */
@@ -101,15 +98,15 @@ export class HostTasks {
 
   /** Keeps a scattered value. */
   store({ key, run, value, refs }: MessageOf<"store">): void {
-    this.#options.results.put(key, run, { bytes: value.slice(), refs });
+    this.#options.results.put(key, run, { bytes: ownBytes(value), refs });
     this.#options.report.stored({ key, run });
   }
 
   /** Fetches a value that other hosts keep, and keeps it too. */
   async copy({ key, run, holders }: MessageOf<"copy">): Promise<void> {
-    const found = this.#options.results.get(key, run) ??
-      await this.#fetch({ key, run }, decodeBody(dataHolders, holders, "holders"));
     // What is there the scheduler was told of before.
+    if (this.#options.results.get(key, run) !== undefined) return;
+    const found = await this.#fetch({ key, run }, decodeBody(dataHolders, holders, "holders"));
     if (found === undefined) this.#options.report.copyFailed({ key, run });
   }
 
@@ -133,11 +130,27 @@ export class HostTasks {
     return this.#idle.promise;
   }
 
+  #tell({ key, run }: TaskRun, job: Job, outcome: TaskOutcome | Missing): void {
+    const { report, results } = this.#options;
+    if ("missing" in outcome) return report.computeFailed({ key, run }, "no", lostError(key, outcome), outcome.missing);
+    if (!outcome.ok) return report.computeFailed({ key, run }, outcome.failure.executed, outcome.failure.error, []);
+    if (job.cancelled) {
+      return report.computeFailed({ key, run }, "yes", encodeError(cancelledTask(key, "yes")), []);
+    }
+    const { value, refs } = outcome;
+    // A small one the scheduler keeps.
+    const isSmall = value.length <= SMALL_RESULT;
+    if (!isSmall) results.put(key, run, { bytes: value, refs });
+    report.computed({ key, run }, value.length, isSmall ? value : undefined, refs);
+  }
+
   async #outcome(message: MessageOf<"compute">, job: Job): Promise<TaskOutcome | Missing> {
     const { key, run, args, refs } = message;
     const { target, home } = decodeBody(submitBody, message.submitted, "submit");
     this.#options.policy.check(target.module);
     if (home === "dedicated" || home === "process") throw noSuchHome(key, home);
+    const { relieving } = this.#options.memory;
+    if (relieving) await relieving;
     const dependencies = decodeBody(dependenciesBody, message.dependencies, "dependencies");
     const found = await Promise.all(dependencies.map((dependency) => this.#find(dependency)));
     const missing = dependencies.filter((_, index) => found[index] === undefined).map(({ key }) => key);
@@ -150,8 +163,17 @@ export class HostTasks {
 
   async #find({ key, run, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
     if (value !== undefined) return { key, bytes: value, refs };
-    const found = this.#options.results.get(key, run) ?? await this.#fetch({ key, run }, holders);
+    const found = await this.#kept({ key, run }) ?? await this.#fetch({ key, run }, holders);
     return found && { key, bytes: found.bytes, refs: found.refs };
+  }
+
+  /** What this host keeps. What cannot be read from its file it has not. */
+  async #kept({ key, run }: TaskRun): Promise<StoredResult | undefined> {
+    try {
+      return await this.#options.results.get(key, run);
+    } catch {
+      return undefined;
+    }
   }
 
   #fetch(wanted: TaskRun, holders: readonly DataHolder[]): Promise<StoredResult | undefined> {
@@ -170,8 +192,7 @@ export class HostTasks {
       if (holder.host === host) continue;
       try {
         const { bytes, refs } = await getData(holder, key);
-        // They may be a view of a frame whose buffer is used again.
-        const copy = { bytes: bytes.slice(), refs };
+        const copy = { bytes: ownBytes(bytes), refs };
         if (this.#ended) return copy;
         results.put(key, run, copy);
         report.copied({ key, run });

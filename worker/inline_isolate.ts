@@ -12,6 +12,7 @@ import { CallCounters } from "./call_counters.ts";
 import { CallRecorder } from "./call_recorder.ts";
 import { CallerSet } from "./caller_set.ts";
 import { CounterTable } from "./counter_table.ts";
+import { collectGarbage } from "./garbage.ts";
 import type {
   CreateOrder,
   CreateOutcome,
@@ -94,6 +95,10 @@ export class InlineIsolate implements Isolate {
 
   watchCalls(watched: boolean): void {
     this.#recorder.watch(watched);
+  }
+
+  collect(): void {
+    collectGarbage();
   }
 
   /** User code printed something. */

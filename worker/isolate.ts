@@ -182,5 +182,11 @@ export interface WatchedIsolate {
   watchCalls(watched: boolean): void;
 }
 
+/** An isolate that can be asked to use less memory. */
+export interface ShrinkingIsolate {
+  /** Frees what it does not use any more, as soon as nothing holds its event loop up. */
+  collect(): void;
+}
+
 /** What every isolate can do. Which of both it is used for is its owner's business: user code of the two is kept apart. */
-export type Isolate = ActorIsolate & TaskIsolate & WatchedIsolate;
+export type Isolate = ActorIsolate & TaskIsolate & WatchedIsolate & ShrinkingIsolate;

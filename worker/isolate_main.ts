@@ -14,6 +14,7 @@ import { CallRecorder } from "./call_recorder.ts";
 import { createCallerDoor } from "./caller_door.ts";
 import { CallerSet } from "./caller_set.ts";
 import { captureConsole } from "./console_capture.ts";
+import { collectGarbage } from "./garbage.ts";
 import { guardedClock, guardErrors, guardExits, guardPermissions } from "./isolate_guard.ts";
 import type { FromIsolate, IsolateRequestName, IsolateRequests, IsolateStart, ToIsolate } from "./isolate_messages.ts";
 import { IsolateScope } from "./isolate_scope.ts";
@@ -69,6 +70,7 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   port.onmessage = async ({ data }: MessageEvent<ToIsolate>) => {
     if (data.type === "serve") return callers.serve(createPortTransport(data.port));
     if (data.type === "watchCalls") return recorder.watch(data.watched);
+    if (data.type === "collect") return collectGarbage();
     if (data.type === "cancelCompute") return tasks.cancel(data.key, data.run);
     if (data.type === "ticket") return tickets.settle(data);
     if (data.type === "compute") {
@@ -122,7 +124,7 @@ async function endCallers(callers: CallerSet, code: number, reason: string): Pro
 
 function answer(
   home: ActorHome,
-  request: Exclude<ToIsolate, { type: "serve" | "ticket" | "watchCalls" | "cancelCompute" | "compute" }>,
+  request: Exclude<ToIsolate, { type: "serve" | "ticket" | "watchCalls" | "collect" | "cancelCompute" | "compute" }>,
 ): IsolateRequests[IsolateRequestName]["answered"] | Promise<IsolateRequests[IsolateRequestName]["answered"]> {
   switch (request.type) {
     case "create":

@@ -51,6 +51,8 @@ export type ToIsolate =
   | { readonly type: "serve"; readonly port: MessagePort }
   /** Somebody looks at calls, or nobody does any more. */
   | { readonly type: "watchCalls"; readonly watched: boolean }
+  /** Memory is nearly full. */
+  | { readonly type: "collect" }
   /** Nobody wants the result of a task any more. */
   | { readonly type: "cancelCompute"; readonly key: string; readonly run: number }
   /** The ticket of that number, or why there is none. */

@@ -224,7 +224,7 @@ export class IsolateScope {
 
   async #valueOf(key: string): Promise<FetchedValue> {
     try {
-      const { bytes, refs } = this.#results?.get(key) ?? await this.session.fetch(key);
+      const { bytes, refs } = await this.#results?.get(key) ?? await this.session.fetch(key);
       return { key, bytes, refs };
     } catch (cause) {
       const said = cause instanceof Error ? cause.message : String(cause);

@@ -10,9 +10,10 @@ import { CloseCode, type LossReason, randomHex, toBase64Url } from "../protocol/
 import { metricsKeyOf } from "../protocol/metrics_key.ts";
 import type { HostBoot } from "./boot.ts";
 import { BeatListener } from "./beat_listener.ts";
+import { GARBAGE_FLAG } from "./garbage.ts";
 import { type HostEnd, HostProcess } from "./host_process.ts";
 import { createModuleSource } from "./module_graph.ts";
-import { hostEnvironment, hostPermissions } from "./permissions.ts";
+import { hostEnvironment, hostPermissions, spillFolders } from "./permissions.ts";
 import { describeEnd, pause, register } from "./registration.ts";
 import { retryDelay } from "./retry_delay.ts";
 import { allowedModules, MODULE_TIMEOUT, tokenPaths, type WorkerSettings } from "./settings.ts";
@@ -27,6 +28,14 @@ const DRAIN_GRACE = 1500;
 /** More hosts than this that end within {@linkcode CRASH_WINDOW} milliseconds are not replaced at once. */
 const CRASHES_ALLOWED = 3;
 const CRASH_WINDOW = 10_000;
+
+/** Has glibc give large blocks back to the system as soon as they are free: else memory that is free counts as used. */
+const FREE_AT_ONCE = { MALLOC_MMAP_THRESHOLD_: "1048576" };
+
+/** Flags of V8 for a process whose memory is limited. It ends one whose heap is full sooner than the nanny could. */
+function memoryFlags(limit: number): string {
+  return `--v8-flags=--max-old-space-size=${Math.ceil(limit / 2 ** 20)},${GARBAGE_FLAG}`;
+}
 
 /** One worker with its host process. */
 export class Nanny implements RunningWorker {
@@ -206,6 +215,7 @@ export class Nanny implements RunningWorker {
         isolates: hello.isolates,
         threads: hello.threads,
         memoryLimit: hello.memoryLimit,
+        spillFolders: spillFolders(this.#permissions),
         logs: settings.logs,
       },
       flags: [
@@ -213,10 +223,9 @@ export class Nanny implements RunningWorker {
         "--unstable-worker-options",
         ...loading,
         ...this.#permissions,
-        // V8 ends a process whose heap is full sooner, and with a better message, than the nanny could.
-        ...hello.memoryLimit ? [`--v8-flags=--max-old-space-size=${Math.ceil(hello.memoryLimit / 2 ** 20)}`] : [],
+        ...hello.memoryLimit > 0 ? [memoryFlags(hello.memoryLimit)] : [],
       ],
-      environment,
+      environment: hello.memoryLimit > 0 ? { ...environment, ...FREE_AT_ONCE } : environment,
       listener: this.#listener,
       modules: createModuleSource({ flags: moduleFlags, environment }),
       clock,
@@ -228,7 +237,12 @@ export class Nanny implements RunningWorker {
     link.hostEnded(incarnation, reason);
     if (this.#leaving || link.closed) return;
     if (reason === "restarted") logger.info("Restarting the host process, as a client asked for");
-    else logger.error("Killing the host process: {reason}", { reason });
+    else if (reason === "oom" && this.#host?.largest) {
+      logger.error("Killing the host process: {reason}. Its largest values: {largest}", {
+        reason,
+        largest: this.#host.largest,
+      });
+    } else logger.error("Killing the host process: {reason}", { reason });
   }
 
   /** A host that ends is replaced at once, unless that happens again and again. */

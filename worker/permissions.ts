@@ -110,6 +110,19 @@ export function parseGrants(text: string, flag: "allow" | "deny"): Grants {
   return grants;
 }
 
+/** Where a host may put what does not fit into its memory: folders that it was given, and that of the system. */
+export function spillFolders(flags: readonly string[]): string[] {
+  const write = flags.find((flag) => flag.startsWith("--allow-write="));
+  const given = write?.slice("--allow-write=".length).split(",") ?? [];
+  return [...given, temporaryFolder()];
+}
+
+/** The folder of the system for files that do not last, as Deno finds it; asks for nothing. */
+function temporaryFolder(): string {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "TMPDIR" });
+  return (state === "granted" && Deno.env.get("TMPDIR")) || "/tmp";
+}
+
 /** The environment of a host: the worker's own without its secrets. */
 export function hostEnvironment(environment: Readonly<Record<string, string>>): Record<string, string> {
   const rest = { ...environment };

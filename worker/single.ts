@@ -11,6 +11,7 @@ import { type Host, startHost } from "./host.ts";
 import { guardErrors } from "./isolate_guard.ts";
 import { NO_MODULE_SOURCE } from "./module_graph.ts";
 import { describeEnd, pause, register } from "./registration.ts";
+import { spillFolders } from "./permissions.ts";
 import { retryDelay } from "./retry_delay.ts";
 import { allowedModules, MODULE_TIMEOUT, type WorkerSettings } from "./settings.ts";
 import type { RunningWorker } from "./worker.ts";
@@ -157,6 +158,9 @@ export class SingleWorker implements RunningWorker {
       dataPlane: undefined,
       isolates: hello.isolates,
       threads: hello.threads,
+      memoryLimit: hello.memoryLimit,
+      spillFolders: spillFolders(this.permissions),
+      onShortOfMemory: () => {},
       modules: NO_MODULE_SOURCE,
       clock,
     });

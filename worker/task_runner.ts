@@ -4,7 +4,14 @@
  * @module
  */
 
-import { CallCancelledError, encodeError, type Executed, RemoteError, SerializationError } from "../protocol/mod.ts";
+import {
+  CallCancelledError,
+  encodeError,
+  type Executed,
+  ownBytes,
+  RemoteError,
+  SerializationError,
+} from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { isClass, kindOf } from "./actor_class.ts";
 import { type CallCounters, type CountedCall, TASKS } from "./call_counters.ts";
@@ -114,7 +121,7 @@ export class TaskRunner {
     try {
       const { bytes, refs } = this.#scope.encodeResult(result);
       this.#counters.taskFinished(key, counted, bytes.length);
-      return { ok: true, value: bytes.slice(), refs };
+      return { ok: true, value: ownBytes(bytes), refs };
     } catch (error) {
       this.#counters.taskFailed(key, counted, error);
       return failed(error, "yes");

@@ -28,5 +28,7 @@ export type NannyRequest =
   | "running"
   /** The files of a module's local graph: `{ url }`, answered by `{ files }`. */
   | "listModules"
+  /** Names the largest values while memory is nearly full: `{ largest }`. Answered by an empty object. */
+  | "largest"
   /** Fetches a remote module anew: `{ url }`. Answered by an empty object. */
   | "reloadModule";

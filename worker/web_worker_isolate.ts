@@ -134,6 +134,10 @@ class WebWorkerIsolate implements Isolate {
     if (!this.#hasEnded) this.#port.postMessage({ type: "watchCalls", watched } satisfies ToIsolate);
   }
 
+  collect(): void {
+    if (!this.#hasEnded) this.#port.postMessage({ type: "collect" } satisfies ToIsolate);
+  }
+
   serve(transport: Transport): void {
     if (this.#hasEnded) return transport.close(CloseCode.gone, "The isolate has ended");
     const { port1, port2 } = new MessageChannel();

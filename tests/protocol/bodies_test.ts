@@ -70,6 +70,7 @@ const status = {
   error: Uint8Array.of(1),
   executed: "no",
   worker: "alice",
+  detail: "It kept 1.0 GiB of results",
 };
 
 /** Every body, complete, and names in it that a reader may not do without. */
@@ -123,6 +124,7 @@ const bodies: Record<string, [Shape<unknown>, Record<string, unknown>, string[]]
       tasks: [noCounters("square")],
       results: 3,
       resultBytes: 4096,
+      spilledBytes: 1024,
       unhandled: 0,
     },
     ["isolates", "classes"],

@@ -100,6 +100,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
     results,
     isolates,
     policy: new ModulePolicy(["file:"]),
+    memory: { relieving: undefined, relieve: () => undefined },
     getData: ({ host }, key) => {
       asked.push(`${key} of ${host}`);
       const fetch = Promise.withResolvers<StoredResult>();
@@ -274,7 +275,7 @@ describe("the tasks of a host", () => {
     started[0]!.finish("a");
     started[1]!.finish("b");
     await Promise.all(all);
-    assertEquals([copied, results.get("data", 5)?.bytes], [["data 5"], new Uint8Array([1])]);
+    assertEquals([copied, (await results.get("data", 5))?.bytes], [["data 5"], new Uint8Array([1])]);
     const third = compute("c", { holders: "host-2" });
     await settle();
     assertEquals(asked.length, 2, "what is kept is not asked for again");
@@ -343,7 +344,7 @@ describe("the tasks of a host", () => {
     assertInstanceOf(failure("a").error, ActorStartError);
   });
 
-  it("keep what came of the latest attempt at one key, and count its bytes once", () => {
+  it("keep what came of the latest attempt at one key, and count its bytes once", async () => {
     const results = new ResultStore();
     const put = (key: string, run: number, length: number) => {
       results.put(key, run, { bytes: new Uint8Array(length), refs: [] });
@@ -353,7 +354,7 @@ describe("the tasks of a host", () => {
     put("a", 2, 20);
     results.delete("a", 2);
     results.delete("b", 3);
-    assertEquals([results.size, results.bytes, results.get("a", 2), results.get("a")?.bytes.length], [
+    assertEquals([results.size, results.bytes, await results.get("a", 2), (await results.get("a"))?.bytes.length], [
       1,
       4,
       undefined,
