@@ -5,21 +5,26 @@
  */
 
 import {
+  type ActorManifest,
   type ActorReference,
+  CallTimeoutError,
   decodeError,
   encodeError,
   type Executed,
   hasFrames,
   isRemoteError,
   joinCallSite,
+  type MessageOf,
 } from "../protocol/mod.ts";
+import type { ActorFutureOptions } from "./actor_future.ts";
 import { callCancelled, callTimedOut } from "./call_errors.ts";
-import type { CallLink, PendingCall, SentCall } from "./call_link.ts";
+import type { CallLink, PendingCall } from "./call_link.ts";
 import { type CallSite, wasTaken } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
-import type { CallSession } from "./remote_actor.ts";
+import type { CallSession, InheritedLimits } from "./remote_actor.ts";
 import { endSpan, type Span } from "./tracing.ts";
+import type { UnobservedErrors } from "./unobserved.ts";
 
 /** Milliseconds that a home is given to say whether a call that was given up had started. */
 const VERDICT_TIME = 50;
@@ -37,36 +42,57 @@ export interface CallSink {
   item?(value: Uint8Array, refs: readonly string[]): void;
 }
 
-/** What a call is made of. */
-export interface ActorCallOptions {
-  /** The actor. */
-  readonly actor: ActorReference;
-  /** Name of the class, for people. */
-  readonly className: string;
-  /** The method or attribute. */
-  readonly name: string;
+/** A call that is ready to be sent. */
+export interface PreparedCall {
+  /** As it travels. */
+  readonly sent: MessageOf<"call">;
   /** The way that it takes. */
   readonly link: CallLink;
-  /** A number that no other call of the session has. */
-  readonly id: number;
   /** Who made it, and gets what is in its result. */
   readonly holder: Holder;
-  /** Where it was made. */
-  readonly site: CallSite;
-  /** What is in its arguments and must be held until it is over. */
-  readonly refs: readonly string[];
   /** Numbers of functions and streams among its arguments. */
   readonly lent: readonly number[];
+  /** Milliseconds that it may take; `undefined` for any time. */
+  readonly timeout: number | undefined;
+  /** Ends it. */
+  readonly signal: AbortSignal | undefined;
+  /** What it takes over from the call in which it is made. */
+  readonly inherited: InheritedLimits | undefined;
   /** Its trace, where somebody traces. */
   readonly span: Span | undefined;
-  /** Told once that it is over. */
-  readonly onSettled: () => void;
 }
 
-/** One call. It settles once. */
-export class ActorCall implements PendingCall {
+/** Whose call it is. */
+export interface CalledActor {
+  /** Names it on the wire. */
+  readonly reference: ActorReference;
+  /** Its members. */
+  readonly manifest: ActorManifest;
+  /** Calls of it are over, and their arguments of so many bytes with them. */
+  giveRoom(calls: number, bytes: number): void;
+}
+
+/** What a call is made with. */
+export interface ActorCallOptions {
+  /** What it needs of its client. */
+  readonly session: CallSession;
+  /** Whose it is. */
+  readonly actor: CalledActor;
+  /** What is sent. */
+  readonly prepared: PreparedCall;
+  /** Where it was made. */
+  readonly site: CallSite;
+  /** Who is asked for unobserved failures. */
+  readonly owner?: unknown;
+}
+
+/** One call. It settles once. It is the options of its own future, as there is one for each call. */
+export class ActorCall implements PendingCall, ActorFutureOptions {
+  readonly owner: unknown;
   readonly #session: CallSession;
-  readonly #options: ActorCallOptions;
+  readonly #actor: CalledActor;
+  readonly #prepared: PreparedCall;
+  readonly #site: CallSite;
   #sink: CallSink | undefined;
   /** Makes the error of a call that was given up, from whether it ran. */
   #givenUp: ((executed: Executed) => Error) | undefined;
@@ -75,20 +101,40 @@ export class ActorCall implements PendingCall {
   #reference: CallReference | undefined;
 
   /** Sends nothing. */
-  constructor(session: CallSession, options: ActorCallOptions) {
+  constructor({ session, actor, prepared, site, owner }: ActorCallOptions) {
+    this.owner = owner;
     this.#session = session;
-    this.#options = options;
-    if (options.refs.length > 0) this.onOver(session.hold(options.refs, options.holder));
+    this.#actor = actor;
+    this.#prepared = prepared;
+    this.#site = site;
+    const { sent: { refs }, holder, timeout, signal, inherited } = prepared;
+    if (refs.length > 0) this.onOver(session.hold(refs, holder));
+    if (signal) this.#follow(signal);
+    if (timeout !== undefined) this.#limit(timeout);
+    if (inherited) {
+      this.onOver(inherited.onAbort((reason) => {
+        // A deadline it has itself.
+        if (!(reason instanceof CallTimeoutError)) this.abort(reason);
+      }));
+    }
+  }
+
+  get repr(): string {
+    return `<ActorFuture: ${this.#actor.manifest.className}.${this.#prepared.sent.name}>`;
+  }
+
+  get unobserved(): UnobservedErrors {
+    return this.#session.unobserved;
   }
 
   get key(): string {
-    return this.#options.actor.key;
+    return this.#actor.reference.key;
   }
 
   /** What stands for its result in arguments. */
   reference(): CallReference {
-    const { className, name } = this.#options;
-    return this.#reference ??= new CallReference(this.#session.owner, `${className}.${name}`, this.#sink === undefined);
+    const name = `${this.#actor.manifest.className}.${this.#prepared.sent.name}`;
+    return this.#reference ??= new CallReference(this.#session.owner, name, this.#sink === undefined);
   }
 
   /** Calls a function when it is over. */
@@ -96,36 +142,22 @@ export class ActorCall implements PendingCall {
     (this.#cleanUps ??= []).push(cleanUp);
   }
 
-  /** Ends with a signal. */
-  follow(signal: AbortSignal): void {
-    const onAbort = () => this.abort(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    this.onOver(() => signal.removeEventListener("abort", onAbort));
-  }
-
-  /** Ends after a time: the home says so, and else this side does a little later. */
-  limit(timeout: number): void {
-    const error = (executed: Executed) => callTimedOut(this.#named, executed, timeout);
-    this.#stopTimer = this.#session.clock.setTimer(timeout, () => {
-      if (this.#givenUp) return;
-      if (this.#options.link.withdraw(this.#options.id)) return this.#reject(error("no"), undefined);
-      this.#stopTimer = this.#session.clock.setTimer(DEADLINE_SLACK, () => {
-        this.#options.link.cancel(this.#options.id);
-        this.#drop(error);
-      });
-    });
-  }
-
   /** Sends it; `sink` gets the outcome. */
-  send(call: SentCall, sink: CallSink): void {
+  send(sink: CallSink): void {
     this.#sink = sink;
-    this.#options.link.call(this.#options.actor, call, this);
+    this.#prepared.link.call(this.#prepared.sent, this);
+  }
+
+  /** Its future was cancelled. */
+  onCancel(reason: unknown): void {
+    this.abort(reason);
   }
 
   /** The caller gives it up. It settles as soon as its home says whether it had started, or does not say so in time. */
   abort(reason: unknown): void {
     if (this.#sink === undefined || this.#givenUp) return;
-    const { link, id } = this.#options;
+    const { link } = this.#prepared;
+    const id = this.#id;
     const error = (executed: Executed) => callCancelled(this.#named, executed, reason);
     if (link.withdraw(id)) return this.#reject(error("no"), undefined);
     this.#givenUp = error;
@@ -136,52 +168,51 @@ export class ActorCall implements PendingCall {
 
   /** The reader of its stream has taken items. */
   addCredit(count: number): void {
-    this.#options.link.addCredit(this.#options.id, count);
+    this.#prepared.link.addCredit(this.#id, count);
   }
 
   /** The reader of its stream does something to its generator. */
   resume(kind: number, value: unknown): void {
-    const { link, id, actor, holder } = this.#options;
+    const { link, holder } = this.#prepared;
     const { bytes, refs } = this.#session.encodeValue(value, holder);
     if (refs.length > 0) this.onOver(this.#session.hold(refs, holder));
-    link.resume(actor, { id, kind, value: bytes, refs });
+    link.resume(this.#actor.reference, { id: this.#id, kind, value: bytes, refs });
   }
 
   item(value: Uint8Array, refs: readonly string[]): void {
     if (!this.#givenUp && this.#sink?.item) this.#sink.item(value, refs);
-    else this.taken(refs);
+    else if (refs.length > 0) this.taken(refs);
   }
 
   /** What was in an item, or in the result, is held here, or not wanted: its home need not hold it any more. */
   async taken(refs: readonly string[]): Promise<void> {
     if (refs.length === 0) return;
-    const { link, id } = this.#options;
     await this.#session.confirmHeld();
-    link.taken(id);
+    this.#prepared.link.taken(this.#id);
   }
 
   resolve(value: Uint8Array, refs: readonly string[]): void {
     if (this.#sink === undefined || this.#givenUp) {
-      this.taken(refs);
+      if (refs.length > 0) this.taken(refs);
       if (this.#sink && this.#givenUp) this.#reject(this.#givenUp("yes"), undefined);
       return;
     }
     let result: unknown;
     try {
-      result = this.#session.decode(value, refs, this.#options.holder, this.#reference === undefined);
+      result = this.#session.decode(value, refs, this.#prepared.holder, this.#reference === undefined);
     } catch (error) {
       return this.#reject(error, undefined);
     } finally {
-      this.taken(refs);
+      if (refs.length > 0) this.taken(refs);
     }
     this.#reference?.settle(() => ({ ok: true, value, refs }));
-    endSpan(this.#options.span);
+    endSpan(this.#prepared.span);
     this.#settle()?.resolve(result);
   }
 
   fail(executed: Executed, envelope: Uint8Array): void {
     // The home knows nothing of what was lent to a call that did not start.
-    if (executed === "no") this.#options.link.lent.takeBack(this.#options.lent);
+    if (executed === "no") this.#prepared.link.lent.takeBack(this.#prepared.lent);
     if (this.#givenUp) this.#reject(this.#givenUp(executed), undefined);
     else this.#reject(decodeError(envelope), envelope);
   }
@@ -190,22 +221,45 @@ export class ActorCall implements PendingCall {
     this.#reject(this.#givenUp?.("unknown") ?? error, undefined);
   }
 
+  /** Ends with a signal. */
+  #follow(signal: AbortSignal): void {
+    const onAbort = () => this.abort(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    this.onOver(() => signal.removeEventListener("abort", onAbort));
+  }
+
+  /** Ends after a time: the home says so, and else this side does a little later. */
+  #limit(timeout: number): void {
+    const error = (executed: Executed) => callTimedOut(this.#named, executed, timeout);
+    this.#stopTimer = this.#session.clock.setTimer(timeout, () => {
+      if (this.#givenUp) return;
+      if (this.#prepared.link.withdraw(this.#id)) return this.#reject(error("no"), undefined);
+      this.#stopTimer = this.#session.clock.setTimer(DEADLINE_SLACK, () => {
+        this.#prepared.link.cancel(this.#id);
+        this.#drop(error);
+      });
+    });
+  }
+
   get #named(): { readonly key: string; readonly name: string } {
-    return { key: this.key, name: this.#options.name };
+    return { key: this.key, name: this.#prepared.sent.name };
+  }
+
+  get #id(): number {
+    return this.#prepared.sent.id;
   }
 
   #drop(error: (executed: Executed) => Error): void {
-    this.#options.link.drop(this.#options.id);
+    this.#prepared.link.drop(this.#id);
     this.#reject(error("unknown"), undefined);
   }
 
   #reject(error: unknown, envelope: Uint8Array | undefined): void {
     this.#reference?.settle(() => ({ ok: false, error: envelope ?? encodeError(error) }));
-    const { site, span } = this.#options;
     const sink = this.#settle();
     if (sink === undefined) return;
-    endSpan(span, error ?? "undefined");
-    sink.reject(error, (awaiting) => void joinSite(error, awaiting, site));
+    endSpan(this.#prepared.span, error ?? "undefined");
+    sink.reject(error, (awaiting) => void joinSite(error, awaiting, this.#site));
   }
 
   /** Takes whoever gets the outcome; `undefined` where it has had one. */
@@ -214,8 +268,8 @@ export class ActorCall implements PendingCall {
     if (sink === undefined) return undefined;
     this.#sink = undefined;
     this.#stopTimer?.();
-    for (const cleanUp of this.#cleanUps ?? []) cleanUp();
-    this.#options.onSettled();
+    if (this.#cleanUps) { for (const cleanUp of this.#cleanUps) cleanUp(); }
+    this.#actor.giveRoom(1, this.#prepared.sent.args.length);
     return sink;
   }
 }

@@ -9,15 +9,15 @@ import { mayLookInside } from "./call_site.ts";
 import { ObservedPromise, type ObservedPromiseOptions } from "./observed_promise.ts";
 import type { ActorFuture } from "./types.ts";
 
-/** Options of {@linkcode createActorFuture}. */
+/** Options of {@linkcode createActorFuture}. The future keeps the object, which may be what the call itself is. */
 export interface ActorFutureOptions extends ObservedPromiseOptions {
   /** Its text for people: `<ActorFuture: Counter.increment>`. */
-  repr: string;
+  readonly repr: string;
   /**
    * Told of the first `cancel` while it is unsettled. It rejects the future itself, now or when it knows whether the call
    * ran; without it the future rejects with a `CallCancelledError` of `executed: "unknown"`.
    */
-  onCancel?: ((reason: unknown) => void) | undefined;
+  readonly onCancel?: ((reason: unknown) => void) | undefined;
 }
 
 /** A future, and what settles it. Only the first settling counts. */
@@ -89,8 +89,7 @@ class CallFuture<T> extends ObservedPromise<T> implements ActorFuture<T> {
     this.#cancelled = true;
     // Whoever cancels knows that it fails.
     this.markObserved();
-    const { onCancel } = this.#options;
-    if (onCancel) return onCancel(reason);
+    if (this.#options.onCancel) return this.#options.onCancel(reason);
     const options = reason === undefined ? {} : { cause: reason };
     this.fail(new CallCancelledError(`${this} was cancelled`, options));
   }

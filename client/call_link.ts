@@ -68,9 +68,6 @@ export interface CallLinkEnd {
   readonly error: Error | undefined;
 }
 
-/** What is sent of a call, besides its slot. */
-export type SentCall = Omit<MessageOf<"call">, "op" | "slot">;
-
 /** One-way calls of one slot that have not ended. */
 interface OneWaySlot {
   readonly listener: OneWayListener;
@@ -121,21 +118,29 @@ export class CallLink {
     return this.#lent;
   }
 
-  /** Sends a call; its answer goes to `pending`. */
-  call(actor: ActorReference, call: SentCall, pending: PendingCall): void {
-    const slot = this.#slot(actor);
+  /** The number by which calls name an actor; it is told to the home with the first of them. */
+  slotOf(actor: ActorReference): number {
+    const existing = this.#slots.get(actor.key);
+    if (existing !== undefined) return existing;
+    const slot = this.#nextSlot++;
+    this.#slots.set(actor.key, slot);
+    this.#send({ op: "attach", slot, key: actor.key, incarnation: actor.incarnation, tag: actor.tag });
+    return slot;
+  }
+
+  /** Sends a call of a slot; its answer goes to `pending`. */
+  call(call: MessageOf<"call">, pending: PendingCall): void {
     this.#pending.set(call.id, pending);
-    this.#sendCall(slot, call);
+    this.#send(call, true);
   }
 
   /** Sends a call that is not answered. */
-  callOneWay(actor: ActorReference, call: SentCall, listener: OneWayListener): void {
-    const slot = this.#slot(actor);
-    let calls = this.#oneWay.get(slot);
-    if (calls === undefined) this.#oneWay.set(slot, calls = { listener, count: 0, bytes: 0 });
+  callOneWay(call: MessageOf<"call">, listener: OneWayListener): void {
+    let calls = this.#oneWay.get(call.slot);
+    if (calls === undefined) this.#oneWay.set(call.slot, calls = { listener, count: 0, bytes: 0 });
     calls.count++;
     calls.bytes += call.args.length;
-    this.#sendCall(slot, call);
+    this.#send(call, true);
   }
 
   /** Settles once one-way calls that wait for the connection have left, or cannot; `undefined` where none waits. */
@@ -182,7 +187,7 @@ export class CallLink {
 
   /** The reader of a call's stream does something to its generator. */
   resume(actor: ActorReference, resumption: Omit<MessageOf<"resume">, "op" | "slot">): void {
-    this.#send({ op: "resume", slot: this.#slot(actor), ...resumption });
+    this.#send({ op: "resume", slot: this.slotOf(actor), ...resumption });
   }
 
   /** Gives an actor's slot back. What is pending of it is still answered. */
@@ -210,32 +215,6 @@ export class CallLink {
   close(reason: string): void {
     if (this.#connection) this.#connection.close(CloseCode.normal, reason);
     else this.#end(undefined, undefined);
-  }
-
-  #slot(actor: ActorReference): number {
-    const existing = this.#slots.get(actor.key);
-    if (existing !== undefined) return existing;
-    const slot = this.#nextSlot++;
-    this.#slots.set(actor.key, slot);
-    this.#send({ op: "attach", slot, key: actor.key, incarnation: actor.incarnation, tag: actor.tag });
-    return slot;
-  }
-
-  #sendCall(slot: number, call: SentCall): void {
-    this.#send({
-      op: "call",
-      id: call.id,
-      slot,
-      kind: call.kind,
-      name: call.name,
-      args: call.args,
-      refs: call.refs,
-      deadline: call.deadline,
-      priority: call.priority,
-      credit: call.credit,
-      trace: call.trace,
-      chain: call.chain,
-    }, true);
   }
 
   #send(message: Message, given = false): void {

@@ -12,11 +12,11 @@ import { defaultUnobservedErrors, type Rejection, type UnobservedErrors } from "
 /** What both kinds of future are made with. */
 export interface ObservedPromiseOptions {
   /** Told of a rejection that nobody looks at. @default one for all, which writes to `console.error` */
-  unobserved?: UnobservedErrors | undefined;
+  readonly unobserved?: UnobservedErrors | undefined;
   /** What the future was made for, so that `UnobservedErrors.flush` can pick its rejections. */
-  owner?: unknown;
+  readonly owner?: unknown;
   /** Gives what the codec writes in the future's place. */
-  reference?: (() => unknown) | undefined;
+  readonly reference?: (() => unknown) | undefined;
 }
 
 /** Futures of this copy of the library that have settled so far. */
@@ -193,7 +193,7 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
     const future = this;
     return {
       kind: this.#kind,
-      reference: this.#options.reference ?? noReference,
+      reference: () => this.#options.reference ? this.#options.reference() : noReference(),
       get order() {
         return future.#order;
       },

@@ -9,22 +9,22 @@ import {
   type ActorManifest,
   type ActorReference,
   CallKind,
-  CallTimeoutError,
   type Encoded,
+  encodeValue,
   type Executed,
   type MessageOf,
 } from "../protocol/mod.ts";
-import { ActorCall, joinSite } from "./actor_call.ts";
+import { ActorCall, type CalledActor, joinSite, type PreparedCall } from "./actor_call.ts";
 import { createActorFuture, rejectedActorFuture } from "./actor_future.ts";
 import { callCancelled, callTimedOut, type PendingBounds, tooManyPending } from "./call_errors.ts";
-import type { CallLink, OneWayListener, SentCall } from "./call_link.ts";
-import { type CallSite, captureCallSite } from "./call_site.ts";
+import type { CallLink, OneWayListener } from "./call_link.ts";
+import { captureCallSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
 import type { LentValues } from "./lent_values.ts";
 import { createStreamReader } from "./stream_reader.ts";
 import type { ActorFuture, CallOptions } from "./types.ts";
-import { endSpan, type Span, startCallSpan, traceparentOf } from "./tracing.ts";
+import { endSpan, isTracing, startCallSpan, traceparentOf } from "./tracing.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 
 /** What one client may have pending with one actor. */
@@ -72,23 +72,8 @@ export interface CallSession {
   closed(): Error | undefined;
 }
 
-/** A call that is about to be sent. */
-interface PreparedCall {
-  readonly sent: SentCall;
-  readonly link: CallLink;
-  readonly holder: Holder;
-  /** Numbers of functions and streams among its arguments. */
-  readonly lent: readonly number[];
-  /** Milliseconds that it may take; `undefined` for any time. */
-  readonly timeout: number | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly inherited: InheritedLimits | undefined;
-  /** Its trace, where somebody traces. */
-  readonly span: Span | undefined;
-}
-
 /** One actor of one client. */
-export class RemoteActor implements OneWayListener {
+export class RemoteActor implements OneWayListener, CalledActor {
   /** Names it on the wire. */
   readonly reference: ActorReference;
   /** Its members. */
@@ -124,25 +109,22 @@ export class RemoteActor implements OneWayListener {
     options: CallOptions,
     owner: unknown,
   ): ActorFuture<unknown> {
-    const repr = this.#repr(name);
-    const { unobserved } = this.#session;
+    const session = this.#session;
     const site = captureCallSite();
     let prepared: PreparedCall;
     try {
       prepared = this.#prepare(name, kind, args, options, undefined);
     } catch (error) {
-      const reference = () => new CallReference(this.#session.owner, `${this.manifest.className}.${name}`, true);
-      return rejectedActorFuture<unknown>(joinSite(error, "", site), { repr, unobserved, owner, reference });
+      return rejectedActorFuture<unknown>(joinSite(error, "", site), {
+        repr: this.#repr(name),
+        unobserved: session.unobserved,
+        owner,
+        reference: () => new CallReference(session.owner, `${this.manifest.className}.${name}`, true),
+      });
     }
-    const call = this.#begin(prepared, site);
-    const resolvers = createActorFuture<unknown>({
-      repr,
-      unobserved,
-      owner,
-      reference: () => call.reference(),
-      onCancel: (reason) => call.abort(reason),
-    });
-    call.send(prepared.sent, resolvers);
+    const call = new ActorCall({ session, actor: this, prepared, site, owner });
+    const resolvers = createActorFuture<unknown>(call);
+    call.send(resolvers);
     return resolvers.future;
   }
 
@@ -155,8 +137,8 @@ export class RemoteActor implements OneWayListener {
       prefetch: options.prefetch ?? true,
       begin: (sink, credit) => {
         const prepared = this.#prepare(name, CallKind.method, args, options, credit);
-        const call = this.#begin(prepared, site);
-        call.send(prepared.sent, sink);
+        const call = new ActorCall({ session: this.#session, actor: this, prepared, site });
+        call.send(sink);
         return call;
       },
       decode: (value, refs) => this.#session.decode(value, refs, holder, true),
@@ -170,7 +152,7 @@ export class RemoteActor implements OneWayListener {
       const { sent, link, holder, span } = this.#prepare(name, CallKind.oneWay, args, options, undefined);
       if (sent.refs.length > 0) this.#oneWayHeld.push(this.#session.hold(sent.refs, holder));
       this.#oneWay++;
-      link.callOneWay(this.reference, sent, this);
+      link.callOneWay(sent, this);
       endSpan(span);
     } catch (error) {
       this.#report(name, joinSite(error, "", site));
@@ -178,7 +160,7 @@ export class RemoteActor implements OneWayListener {
   }
 
   settled(count: number, bytes: number): void {
-    this.#giveRoom(count, bytes);
+    this.giveRoom(count, bytes);
     this.#oneWay -= count;
     // Which of them have ended is not said: what is in their arguments is held until all have.
     if (this.#oneWay <= 0) { for (const letGo of this.#oneWayHeld.splice(0)) letGo(); }
@@ -209,30 +191,35 @@ export class RemoteActor implements OneWayListener {
   ): PreparedCall {
     const session = this.#session;
     const { calls } = session;
-    const named = { key: this.key, name };
     const gone = this.#lost?.("no") ?? session.closed();
     if (gone) throw gone;
     const signal = options.signal ?? calls.signal;
-    if (signal?.aborted) throw callCancelled(named, "no", signal.reason);
+    if (signal?.aborted) throw callCancelled({ key: this.key, name }, "no", signal.reason);
     const inherited = session.inherited();
     const timeout = shorter(options.timeout ?? calls.timeout, inherited?.timeLeft());
-    if (timeout !== undefined && timeout <= 0) throw callTimedOut(named, "no", timeout);
+    if (timeout !== undefined && timeout <= 0) throw callTimedOut({ key: this.key, name }, "no", timeout);
 
     const link = session.link(this.reference);
     const holder = session.holder();
-    const lent: number[] = [];
+    let lent: number[] | undefined;
     let encoded: Encoded;
     try {
-      encoded = kind === CallKind.attribute ? NO_ARGUMENTS : session.encode(args, holder, link.lent, lent);
+      if (kind === CallKind.attribute) encoded = NO_ARGUMENTS;
+      else if (args.every(isPlain)) encoded = encodeValue(args, PLAIN_ARGUMENTS);
+      else encoded = session.encode(args, holder, link.lent, lent = []);
       this.#takeRoom(name, encoded.bytes.length);
     } catch (error) {
-      link.lent.takeBack(lent);
+      if (lent) link.lent.takeBack(lent);
       throw error;
     }
 
-    const span = startCallSpan({ className: this.manifest.className, method: name, key: this.key });
-    const sent: SentCall = {
+    const span = isTracing()
+      ? startCallSpan({ className: this.manifest.className, method: name, key: this.key })
+      : undefined;
+    const sent: MessageOf<"call"> = {
+      op: "call",
       id: session.nextCallId(),
+      slot: link.slotOf(this.reference),
       kind,
       name,
       args: encoded.bytes,
@@ -243,35 +230,7 @@ export class RemoteActor implements OneWayListener {
       trace: span && traceparentOf(span),
       chain: kind === CallKind.oneWay ? NO_CHAIN : inherited?.chain ?? NO_CHAIN,
     };
-    return { sent, link, holder, lent, timeout, signal, inherited, span };
-  }
-
-  /** The call that is watched until it is over. */
-  #begin({ sent, link, holder, lent, timeout, signal, inherited, span }: PreparedCall, site: CallSite): ActorCall {
-    const { id, name, refs, args } = sent;
-    const size = args.length;
-    const call = new ActorCall(this.#session, {
-      actor: this.reference,
-      className: this.manifest.className,
-      name,
-      link,
-      id,
-      holder,
-      site,
-      refs,
-      lent,
-      span,
-      onSettled: () => this.#giveRoom(1, size),
-    });
-    if (signal) call.follow(signal);
-    if (timeout !== undefined) call.limit(timeout);
-    if (inherited) {
-      call.onOver(inherited.onAbort((reason) => {
-        // A deadline it has itself.
-        if (!(reason instanceof CallTimeoutError)) call.abort(reason);
-      }));
-    }
-    return call;
+    return { sent, link, holder, lent: lent ?? NOTHING_LENT, timeout, signal, inherited, span };
   }
 
   #takeRoom(name: string, size: number): void {
@@ -283,7 +242,8 @@ export class RemoteActor implements OneWayListener {
     this.#pendingBytes += size;
   }
 
-  #giveRoom(calls: number, bytes: number): void {
+  /** Calls are over, and with them their arguments of so many bytes. */
+  giveRoom(calls: number, bytes: number): void {
     this.#pendingCalls -= calls;
     this.#pendingBytes -= bytes;
   }
@@ -299,6 +259,14 @@ export class RemoteActor implements OneWayListener {
 
 const NO_ARGUMENTS: Encoded = { bytes: new Uint8Array(0), refs: [] };
 const NO_CHAIN: MessageOf<"call">["chain"] = Object.freeze([]);
+const NOTHING_LENT: readonly number[] = Object.freeze([]);
+const PLAIN_ARGUMENTS = Object.freeze({ root: "args" } as const);
+
+/** What can hold no handle, future, function or stream: most arguments are encoded without anybody to ask for those. */
+function isPlain(value: unknown): boolean {
+  const type = typeof value;
+  return type === "object" ? value === null || value instanceof Uint8Array : type !== "function";
+}
 
 /** The shorter of two times, each of which may be without end. A call that is to take as long as it likes does. */
 function shorter(own: number | undefined, inherited: number | undefined): number | undefined {

@@ -83,6 +83,11 @@ function startSpan(
   return { span, context: active.setValue(SPAN, span) };
 }
 
+/** Whether anything is traced. */
+export function isTracing(): boolean {
+  return api() !== undefined;
+}
+
 /** Begins the span of a call that is made here, below the span that is active; `undefined` where tracing is off. */
 export function startCallSpan(names: CallNames): Span | undefined {
   const tracing = api();
