@@ -16,7 +16,7 @@ import {
   type MessageOf,
   SerializationError,
 } from "../protocol/mod.ts";
-import { type Span, startServedSpan } from "../client/tracing.ts";
+import { isTracing, type Span, startServedSpan } from "../client/tracing.ts";
 import type { ActorCounters, CountedCall, MethodCounts } from "./call_counters.ts";
 import type { CallerStream } from "./caller_stream.ts";
 import type { Context } from "./context.ts";
@@ -147,7 +147,7 @@ export class CallContext implements Context, CodeLimit, InheritedLimits {
   }
 
   timeLeft(): number | undefined {
-    return this.deadline === Infinity ? undefined : this.deadline - this.#owner.scope.loop.clock.now();
+    return this.deadline === Infinity ? undefined : this.deadline - this.#owner.scope.loop.clock.look();
   }
 
   onAbort(listener: (reason: unknown) => void): () => void {
@@ -234,7 +234,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
   #bytesOut = 0;
   #answered = false;
   /** Runs something in the trace, where there is one. */
-  readonly #traced: (<T>(run: () => T) => T) | undefined;
+  #traced: (<T>(run: () => T) => T) | undefined;
 
   /** Starts nothing. */
   constructor(owner: CallOwner, options: ActiveCallOptions) {
@@ -249,6 +249,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
     this.#brought = brought;
     this.#credit = message.credit ?? 0;
     this.#timeGiven = message.deadline;
+    if (!isTracing()) return;
     const names = { className: owner.className, method: this.name, key: owner.key };
     const traced = startServedSpan(names, message.trace, waited);
     this.span = traced?.span;

@@ -231,8 +231,9 @@ export class ActorInstance implements CallOwner, TurnTaker {
     const queue = this.#queue ??= this.#createQueue();
     const { maxPending: mostCalls, maxPendingBytes: mostBytes } = this.#bounds;
     const calls = this.#running.size + queue.size;
-    const { bytes, age } = queue;
+    const { bytes } = queue;
     if (calls >= mostCalls || bytes + message.args.length > mostBytes) {
+      const { age } = queue;
       return this.#refuse(message, receiver, full(this.key, message.name, { calls, bytes, mostCalls, mostBytes, age }));
     }
     if (!this.#hasRoom && this.#allWaitFor(message.chain)) {

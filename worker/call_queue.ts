@@ -10,7 +10,7 @@ import { CallLine } from "./call_line.ts";
 import { tooLate, withdrawn } from "./call_refusals.ts";
 import type { IsolateLoop } from "./isolate_loop.ts";
 import { Mailbox } from "./mailbox.ts";
-import { QueuedCall } from "./queued_call.ts";
+import { QueuedCall, type Withdrawing } from "./queued_call.ts";
 import { type FutureValues, NO_VALUES } from "./references.ts";
 
 /** Options of {@linkcode CallQueue}. */
@@ -28,7 +28,7 @@ export interface CallQueueOptions {
 }
 
 /** All calls of one actor that wait. */
-export class CallQueue {
+export class CallQueue implements Withdrawing {
   readonly #options: CallQueueOptions;
   readonly #mailbox = new Mailbox<QueuedCall>();
   /** Callers with calls that wait for values. */
@@ -66,9 +66,7 @@ export class CallQueue {
   /** A call has to wait. It goes behind those of its priority, and not ahead of an earlier one of its caller. */
   add(message: MessageOf<"call">, receiver: CallReceiver): void {
     const { loop, key } = this.#options;
-    const call = new QueuedCall(message, receiver, loop.clock.now(), (call, cause) => {
-      this.#refuse(call, withdrawn(key, call.name, cause));
-    });
+    const call = new QueuedCall(message, receiver, loop.clock.now(), this);
     this.#calls.add(call);
     this.#bytes += call.message.args.length;
     receiver.onPending(call);
@@ -76,6 +74,10 @@ export class CallQueue {
       call.stopDeadline = loop.setTimer(call.deadline, () => this.#refuse(call, tooLate(key, call.message)));
     }
     this.#lineUp(call);
+  }
+
+  withdraw(call: QueuedCall, reason: unknown): void {
+    this.#refuse(call, withdrawn(this.#options.key, call.name, reason));
   }
 
   /** Takes out the call whose turn it is; `undefined` where none can start. */

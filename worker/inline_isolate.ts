@@ -66,7 +66,7 @@ export class InlineIsolate implements Isolate {
     this.#clock = clock;
     this.scope = new IsolateScope({ ...options, home: this.home, clock });
     this.#recorder = new CallRecorder(clock, (news) => options.services.observed?.(news));
-    const counters = new CallCounters(clock, this.#recorder, (news) => this.counters.apply(news));
+    const counters = new CallCounters(this.scope.loop.clock, this.#recorder, (news) => this.counters.apply(news));
     this.#home = new ActorHome({ scope: this.scope, counters });
     this.#tasks = new TaskRunner(this.scope, counters);
     this.#callers = new CallerSet(this.#home, results);

@@ -5,6 +5,7 @@
  */
 
 import { type Clock, TimerQueue } from "../connection/mod.ts";
+import { BurstClock } from "./burst_clock.ts";
 import { applyInContext, type Context } from "./context.ts";
 import { LoopState, type OnStuck } from "./loop_state.ts";
 import { Turns } from "./turns.ts";
@@ -23,7 +24,7 @@ export const UNLIMITED: CodeLimit = Object.freeze({ deadline: Infinity, onStuck:
 /** The event loop of one isolate. */
 export class IsolateLoop {
   /** The time. */
-  readonly clock: Clock;
+  readonly clock: BurstClock;
   /** Who runs next. */
   readonly turns: Turns = new Turns();
   /** What others see of it. */
@@ -34,7 +35,7 @@ export class IsolateLoop {
 
   /** Nothing runs yet. */
   constructor(clock: Clock) {
-    this.clock = clock;
+    this.clock = new BurstClock(clock);
     this.#timers = new TimerQueue(clock);
     const queue = (onStuck: OnStuck) => new TimerQueue(clock, (at) => this.#expect(onStuck, at));
     this.#deadlines = { "abandon": queue("abandon"), "kill-host": queue("kill-host") };
@@ -66,7 +67,7 @@ export class IsolateLoop {
       return applyInContext(context, method, target, args);
     } finally {
       this.state.leave();
-      this.turns.spend(this.clock.now() - start);
+      this.turns.spend(this.clock.look() - start);
     }
   }
 

@@ -38,7 +38,7 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   const tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
   const scope = new IsolateScope({ settings, home: id, address, services: tickets, clock: guardedClock });
   const recorder = new CallRecorder(guardedClock, (news) => say({ type: "observed", news }));
-  const counters = new CallCounters(guardedClock, recorder, (news) => say({ type: "counted", news }));
+  const counters = new CallCounters(scope.loop.clock, recorder, (news) => say({ type: "counted", news }));
   const home = new ActorHome({ scope, counters });
   const tasks = new TaskRunner(scope, counters);
   const callers = new CallerSet(home);

@@ -6,8 +6,15 @@
 
 import type { MessageOf } from "../protocol/mod.ts";
 import type { CallReceiver, PendingCall } from "./active_call.ts";
+import { keepBytes } from "./kept_bytes.ts";
 import type { Lane, Letter } from "./mailbox.ts";
 import { type FutureValues, NO_VALUES } from "./references.ts";
+
+/** What a call waits in. */
+export interface Withdrawing {
+  /** A call's caller does not want it any more. */
+  withdraw(call: QueuedCall, reason: unknown): void;
+}
 
 /** A call that has not started. */
 export class QueuedCall implements PendingCall, Letter<QueuedCall> {
@@ -28,22 +35,17 @@ export class QueuedCall implements PendingCall, Letter<QueuedCall> {
   previous: QueuedCall | undefined;
   next: QueuedCall | undefined;
   lane: Lane<QueuedCall> | undefined;
-  readonly #withdraw: (call: QueuedCall, reason: unknown) => void;
+  readonly #queue: Withdrawing;
 
-  /** @param withdraw Its caller does not want it any more. */
-  constructor(
-    message: MessageOf<"call">,
-    receiver: CallReceiver,
-    since: number,
-    withdraw: (call: QueuedCall, reason: unknown) => void,
-  ) {
+  /** @param queue Told where its caller does not want it any more. */
+  constructor(message: MessageOf<"call">, receiver: CallReceiver, since: number, queue: Withdrawing) {
     // The bytes are a view of a frame: they must not keep all of it.
-    this.message = { ...message, args: message.args.slice() };
+    this.message = { ...message, args: keepBytes(message.args) };
     this.receiver = receiver;
     this.since = since;
     this.deadline = message.deadline === undefined ? Infinity : since + message.deadline;
     this.priority = message.priority ?? NO_PRIORITY;
-    this.#withdraw = withdraw;
+    this.#queue = queue;
   }
 
   get id(): number {
@@ -55,7 +57,7 @@ export class QueuedCall implements PendingCall, Letter<QueuedCall> {
   }
 
   cancel(reason: unknown): void {
-    this.#withdraw(this, reason);
+    this.#queue.withdraw(this, reason);
   }
 }
 
