@@ -46,6 +46,7 @@ async function ofTree(stage: Stage, tree: Tree, servers: number[]): Promise<Case
   const isolated = await direct.submit(SyncCounter, { actor: true, workers: [far!.id] });
   const distant = await relayed.submit(InlineEcho, { actor: true, key: "inline" });
   const caller = await direct.submit(Caller, { actor: true, workers: [near!.id] });
+  const neighbour = await direct.submit(InlineEcho, { actor: true, workers: [near!.id] });
   servers.push(far!.hostPid);
   // The two ends of a call between workers are on different processors, too.
   await stage.pin(near!.hostPid, 0);
@@ -61,6 +62,13 @@ async function ofTree(stage: Stage, tree: Tree, servers: number[]): Promise<Case
       to: ECHO,
       goal,
       measure: (count) => caller.measure(inline, count),
+    },
+    {
+      name: "actor to actor, one isolate",
+      tree,
+      count: 50,
+      to: ECHO,
+      measure: (count) => caller.measure(neighbour, count),
     },
     {
       name: "async method, relayed",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, platformClock } from "../connection/mod.ts";
+import { type Clock, platformClock, type Transport } from "../connection/mod.ts";
 import {
   type ActorManifest,
   ActorNotFoundError,
@@ -45,7 +45,7 @@ import {
 } from "./references.ts";
 import { actorLost, type Loss } from "./call_errors.ts";
 import { type CallSession, type InheritedLimits, RemoteActor } from "./remote_actor.ts";
-import { clientClosed, type FetchedData, Routes } from "./routes.ts";
+import { clientClosed, type FetchedData, type Place, Routes } from "./routes.ts";
 import {
   connectToScheduler,
   lostConnection,
@@ -62,6 +62,8 @@ export interface SessionOptions {
   readonly direct: boolean | "auto";
   /** Further certificate authorities, as PEM. */
   readonly caCerts: readonly string[] | undefined;
+  /** A way to the actors of this isolate that takes no socket. */
+  readonly openLocal?: ((place: Place) => Transport | undefined) | undefined;
   /** Options of every call. */
   readonly calls: CallOptions;
   /** Told of each failure that nobody awaited. */
@@ -212,6 +214,7 @@ export class ClientSession {
       },
       requestTicket: async ({ worker, host, home }) =>
         (await this.#link.request("ticket", { worker, host, home })).ticket,
+      openLocal: options.openLocal,
       openChannel: ({ worker, home }) => this.#link.openChannel(worker, home),
       schedulerAnswers: () => this.#link.closed === undefined,
     });

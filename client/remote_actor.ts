@@ -80,6 +80,8 @@ export class RemoteActor implements OneWayListener, CalledActor {
   readonly manifest: ActorManifest;
   readonly #session: CallSession;
   #lost: ((executed: Executed) => Error) | undefined;
+  /** The way that the last call took: it is kept while it is open. */
+  #link: CallLink | undefined;
   #pendingCalls = 0;
   #pendingBytes = 0;
   /** One-way calls that have not ended, and what is in the arguments of some of them. */
@@ -199,7 +201,7 @@ export class RemoteActor implements OneWayListener, CalledActor {
     const timeout = shorter(options.timeout ?? calls.timeout, inherited?.timeLeft());
     if (timeout !== undefined && timeout <= 0) throw callTimedOut({ key: this.key, name }, "no", timeout);
 
-    const link = session.link(this.reference);
+    const link = this.#link?.open ? this.#link : this.#link = session.link(this.reference);
     const holder = session.holder();
     let lent: number[] | undefined;
     let encoded: Encoded;

@@ -62,6 +62,8 @@ export interface RoutesOptions {
   readonly lend: LendOptions;
   /** Asks the scheduler for a ticket to a home. */
   readonly requestTicket: (place: Place) => Promise<string>;
+  /** A way to a home that is this very isolate, which takes no socket; `undefined` where it is not. */
+  readonly openLocal?: ((place: Place) => Transport | undefined) | undefined;
   /** Opens a channel through the scheduler. */
   readonly openChannel: (place: Place) => Transport | Promise<Transport>;
   /** Whether the scheduler can still be asked. */
@@ -171,7 +173,8 @@ export class Routes {
   }
 
   async #connect(actor: Place, receiver: ConnectionReceiver): Promise<Connection> {
-    const transport = await this.#direct(actor) ?? await this.#options.openChannel(actor);
+    const { openLocal, openChannel } = this.#options;
+    const transport = openLocal?.(actor) ?? await this.#direct(actor) ?? await openChannel(actor);
     const { connection } = greet(transport, {
       role: "caller",
       session: this.#options.session,

@@ -4,10 +4,11 @@
  * @module
  */
 
+import type { Transport } from "../connection/mod.ts";
 import type { ActorReference, DataHolder, EncodedReference } from "../protocol/mod.ts";
 import { type Client, clientOfSession } from "./client.ts";
 import { ClientSession, type ReferenceMaker, type SessionLink, type Surroundings } from "./client_session.ts";
-import type { FetchedData } from "./routes.ts";
+import type { FetchedData, Place } from "./routes.ts";
 import { connectToScheduler, type SchedulerLink } from "./scheduler_link.ts";
 import type { Actor } from "./types.ts";
 
@@ -23,6 +24,8 @@ export interface WorkerClientOptions {
   readonly caCerts?: readonly string[] | undefined;
   /** Route of calls. @default {"auto"} */
   readonly direct?: boolean | "auto" | undefined;
+  /** A way to the actors of this isolate that takes no socket. */
+  readonly openLocal?: ((place: Place) => Transport | undefined) | undefined;
   /** Told of each failure that nobody awaited. @default one line on `console.error` */
   readonly onUnobservedError?: ((error: Error) => void) | undefined;
   /** Connects. @default over a WebSocket, with the ticket */
@@ -36,7 +39,7 @@ export class WorkerClient {
   readonly #session: ClientSession;
 
   constructor(options: WorkerClientOptions) {
-    const { address, requestTicket, surroundings, caCerts, direct = "auto", onUnobservedError } = options;
+    const { address, requestTicket, surroundings, caCerts, direct = "auto", openLocal, onUnobservedError } = options;
     const { dial = dialWithTicket } = options;
     async function dialWithTicket(link: SessionLink): Promise<SchedulerLink> {
       const ticket = await requestTicket();
@@ -44,7 +47,15 @@ export class WorkerClient {
       const { signal } = new AbortController();
       return await connectToScheduler({ ...link, address, token: undefined, ticket, caCerts, signal });
     }
-    this.#session = ClientSession.lazy({ direct, caCerts, calls: {}, onUnobservedError, surroundings, dial });
+    this.#session = ClientSession.lazy({
+      direct,
+      caCerts,
+      openLocal,
+      calls: {},
+      onUnobservedError,
+      surroundings,
+      dial,
+    });
     this.client = clientOfSession(this.#session);
   }
 

@@ -65,6 +65,8 @@ export class ActorHome {
   /** Random bytes for the tags of actors to come. */
   #tags: Uint8Array = new Uint8Array(0);
   #ended: LossReason | undefined;
+  /** One for all actors. */
+  readonly #onUnhandled = (error: unknown, actor: string) => this.reportUnhandled(error, actor);
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
   constructor(options: ActorHomeOptions) {
@@ -229,7 +231,7 @@ export class ActorHome {
       const tag = this.#createTag();
       const className = classNameOf(target) ?? order.target.name;
       const { scope } = this;
-      const onUnhandled = (error: unknown) => this.reportUnhandled(error, key);
+      const onUnhandled = this.#onUnhandled;
       const count = (methods: ActorManifest["methods"]) => this.#counters.ofActor(className, key, incarnation, methods);
       instance = new ActorInstance({ object, key, incarnation, tag, scope, className, bounds, count, onUnhandled });
     } catch (error) {

@@ -70,7 +70,7 @@ export interface ActorInstanceOptions {
   /** Makes what counts its calls. */
   readonly count: (methods: ActorManifest["methods"]) => ActorCounters;
   /** Told of errors that no caller hears of. */
-  readonly onUnhandled: (error: unknown) => void;
+  readonly onUnhandled: (error: unknown, actor: string) => void;
 }
 
 /** Shared by all that run nothing, and never filled: an idle actor is to weigh little. */
@@ -91,7 +91,7 @@ export class ActorInstance implements CallOwner, TurnTaker {
   readonly loop: IsolateLoop;
   readonly className: string;
   readonly counters: ActorCounters;
-  readonly #onUnhandled: (error: unknown) => void;
+  readonly #onUnhandled: (error: unknown, actor: string) => void;
   readonly #object: object;
   readonly #table: MethodTable;
   readonly #bounds: CallBounds;
@@ -207,7 +207,7 @@ export class ActorInstance implements CallOwner, TurnTaker {
   }
 
   reportUnhandled(error: unknown): void {
-    this.#onUnhandled(error);
+    this.#onUnhandled(error, this.key);
   }
 
   get #isBounded(): boolean {

@@ -70,6 +70,7 @@ export class InlineIsolate implements Isolate {
     this.#home = new ActorHome({ scope: this.scope, counters });
     this.#tasks = new TaskRunner(this.scope, counters);
     this.#callers = new CallerSet(this.#home, results);
+    this.scope.serveLocal = (transport) => this.#callers.serve(transport);
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());
   }
 

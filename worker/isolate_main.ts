@@ -42,6 +42,7 @@ function start({ home: id, address: given, settings, port }: IsolateStart): void
   const home = new ActorHome({ scope, counters });
   const tasks = new TaskRunner(scope, counters);
   const callers = new CallerSet(home);
+  scope.serveLocal = (transport) => callers.serve(transport);
   const door = createCallerDoor({
     worker: settings.worker,
     host: settings.host,

@@ -17,7 +17,7 @@ import {
   type EncodedReference,
   encodeValue,
 } from "../protocol/mod.ts";
-import { type Clock, platformClock } from "../connection/mod.ts";
+import { type Clock, createMemoryTransports, platformClock, type Transport } from "../connection/mod.ts";
 import type { FetchedValue, HostServices, IsolateSettings } from "./isolate.ts";
 import { IsolateLoop } from "./isolate_loop.ts";
 import { openIsolateSession } from "./isolate_session.ts";
@@ -67,7 +67,7 @@ export interface IsolateScopeOptions {
   /** The results that are kept in this isolate. */
   readonly results?: StoredResults | undefined;
   /** Makes its session. @default as a client of the scheduler */
-  readonly openSession?: ((settings: IsolateSettings, services: HostServices) => IsolateSession) | undefined;
+  readonly openSession?: typeof openIsolateSession | undefined;
   /** The time. @default {platformClock} */
   readonly clock?: Clock | undefined;
 }
@@ -104,6 +104,8 @@ export class IsolateScope {
     role: "result",
     reference: (value) => this.session.reference(value),
   };
+  /** Serves callers of this isolate's actors: its own code is one, and takes no socket. Set by whoever serves the others. */
+  serveLocal: ((transport: Transport) => void) | undefined;
   #session: IsolateSession | undefined;
   /** How many results have references in them, and were not taken yet. */
   #untaken = 0;
@@ -116,13 +118,20 @@ export class IsolateScope {
     this.home = home;
     this.address = address;
     this.#results = results;
-    this.#open = () => openSession(settings, services);
+    this.#open = () => openSession(settings, services, (place) => this.#openLocal(place));
     this.worker = Object.freeze({ id: settings.worker, name: settings.workerName, address: settings.hostAddress });
   }
 
   /** The isolate as a client. Made when it is first asked for, as many isolates never need one. */
   get session(): IsolateSession {
     return this.#session ??= this.#open();
+  }
+
+  #openLocal({ host, home }: { readonly host: string; readonly home: string }): Transport | undefined {
+    if (host !== this.settings.host || home !== this.home || this.serveLocal === undefined) return undefined;
+    const [near, far] = createMemoryTransports();
+    this.serveLocal(far);
+    return near;
   }
 
   /**

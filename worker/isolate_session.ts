@@ -5,14 +5,23 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Transport } from "../connection/mod.ts";
 import { WorkerClient } from "../client/worker_client.ts";
 import { contextProvider } from "./context.ts";
 import type { HostServices, IsolateSettings } from "./isolate.ts";
 import type { IsolateSession } from "./isolate_scope.ts";
 
+/** Opens a way to a home that is the isolate's own; `undefined` for all others. */
+export type OpenLocal = (place: { readonly host: string; readonly home: string }) => Transport | undefined;
+
 /** Makes the session of an isolate. It connects when the scheduler is first needed. */
-export function openIsolateSession(settings: IsolateSettings, services: HostServices): IsolateSession {
+export function openIsolateSession(
+  settings: IsolateSettings,
+  services: HostServices,
+  openLocal?: OpenLocal,
+): IsolateSession {
   return new WorkerClient({
+    openLocal,
     address: settings.scheduler,
     requestTicket: () => services.clientTicket(),
     caCerts: settings.caCerts,

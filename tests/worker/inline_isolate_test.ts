@@ -1,8 +1,10 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
 import { createMemoryTransports } from "../../connection/mod.ts";
 import { InlineIsolate } from "../../worker/inline_isolate.ts";
 import { guardErrors } from "../../worker/isolate_guard.ts";
 import { testIsolateContract } from "../contract/isolate_contract.ts";
-import { isolateSettings, NO_SERVICES } from "../helpers/isolates.ts";
+import { createActor, isolateSettings, NO_SERVICES, orderOf } from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
 testIsolateContract("inline", {
@@ -20,4 +22,18 @@ testIsolateContract("inline", {
     });
   },
   skipExits: "it would end this process, and does end the host's",
+});
+
+describe("actors of one isolate that call each other", () => {
+  it("take no socket: nobody is dialled, and nothing is asked of the host", async () => {
+    const isolate = new InlineIsolate({ settings: isolateSettings(), address: "", services: NO_SERVICES });
+    const actor = await createActor(isolate, orderOf("callers.ts", "Keeper", [1, 2]));
+    const [here, there] = createMemoryTransports();
+    isolate.serve(there);
+    const caller = await RawCaller.connect(here);
+    const slot = caller.attach(actor);
+    assertEquals(await caller.call(slot, "countBySelf"), 2);
+    caller.connection.close();
+    await isolate.close(0);
+  });
 });
