@@ -33,6 +33,8 @@ export interface PendingCall {
   readonly name: string;
   /** The caller gives it up: it is answered with whether it ran, and the method's signal aborts, or it never starts. */
   cancel(reason: unknown): void;
+  /** Its reader says something about its stream: now, or when it has begun. What has no stream has no use for it. */
+  onReader(say: (call: ActiveCall) => void): void;
 }
 
 /** What makes functions and streams of those that stay with a caller. */
@@ -316,6 +318,10 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
       cause: reason,
     });
     this.#giveUp(error);
+  }
+
+  onReader(say: (call: ActiveCall) => void): void {
+    say(this);
   }
 
   /** The actor has ended. */

@@ -142,7 +142,7 @@ export class ActorInstance implements CallOwner, TurnTaker {
     const waits = message.refs.length > 0 || this.#waiting > 0 || !this.#hasRoom || !this.loop.turns.free;
     if (waits || this.#running.size >= this.#bounds.maxPending) return this.#enqueue(message, receiver);
     const { deadline } = message;
-    if (deadline === undefined) return this.#start(message, receiver, NO_VALUES, Infinity);
+    if (deadline === undefined) return void this.#start(message, receiver, NO_VALUES, Infinity);
     if (deadline === 0) return this.#refuse(message, receiver, tooLate(this.key, message));
     this.#start(message, receiver, NO_VALUES, this.loop.clock.now() + deadline);
   }
@@ -268,28 +268,38 @@ export class ActorInstance implements CallOwner, TurnTaker {
   }
 
   #begin(): void {
-    const { message, receiver, values, deadline, since } = this.#queue!.next()!;
+    const { message, receiver, values, deadline, since, said } = this.#queue!.next()!;
     const now = this.loop.clock.now();
     // A loop that was held up has fired no timers.
     if (deadline <= now) this.#refuse(message, receiver, tooLate(this.key, message));
-    else this.#start(message, receiver, values, deadline, now - since);
+    else {
+      const call = this.#start(message, receiver, values, deadline, now - since);
+      if (call) { for (const say of said ?? []) say(call); }
+    }
     this.#settleDrain();
   }
 
-  #start(message: MessageOf<"call">, receiver: CallReceiver, values: FutureValues, deadline: number, waited = 0): void {
+  /** Starts a call; gives it back where it has. */
+  #start(
+    message: MessageOf<"call">,
+    receiver: CallReceiver,
+    values: FutureValues,
+    deadline: number,
+    waited = 0,
+  ): ActiveCall | undefined {
     const { kind, name } = message;
     const member = this.#table.get(name);
     const isRead = kind === CallKind.attribute;
     const isWrong = member === undefined || isRead !== (member.type === "attribute");
     // What nobody reads is not streamed.
     if (isWrong || kind === CallKind.oneWay && isStreamed(member)) {
-      return this.#refuse(message, receiver, noSuchMember(this.key, isRead ? "attribute" : "method", name));
+      return void this.#refuse(message, receiver, noSuchMember(this.key, isRead ? "attribute" : "method", name));
     }
     let args: unknown[];
     try {
       args = isRead ? [this.#object, name] : this.#decode(message, receiver, values);
     } catch (error) {
-      return this.#refuse(message, receiver, error);
+      return void this.#refuse(message, receiver, error);
     }
     const brought = receiver.takeStreams();
     const { onStuck } = this.#bounds;
@@ -300,6 +310,7 @@ export class ActorInstance implements CallOwner, TurnTaker {
     if (member.type === "attribute") call.run(Reflect.get, undefined, args);
     else if (isStreamed(member)) call.stream(member.method, this.#object, args);
     else call.run(member.method, this.#object, args);
+    return call;
   }
 
   #decode({ args, refs }: MessageOf<"call">, receiver: CallReceiver, values: FutureValues): unknown[] {

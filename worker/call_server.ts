@@ -26,7 +26,7 @@ import {
   ProtocolError,
   TROUPE_VERSION,
 } from "../protocol/mod.ts";
-import { ActiveCall, type CallReceiver, type LocalMaker, type PendingCall } from "./active_call.ts";
+import type { CallReceiver, LocalMaker, PendingCall } from "./active_call.ts";
 import type { ActorHome } from "./actor_home.ts";
 import type { ActorInstance } from "./actor_instance.ts";
 import { notFound } from "./call_refusals.ts";
@@ -121,9 +121,11 @@ class CallServer implements ConnectionReceiver, CallReceiver {
       case "cancel":
         return this.#cancel(message);
       case "credit":
-        return this.#streaming(message.id)?.addCredit(message.count);
+        return this.#pending.get(message.id)?.onReader((call) => call.addCredit(message.count));
       case "resume":
-        return this.#streaming(message.id)?.resume(message.kind, message.value, message.refs);
+        return this.#pending.get(message.id)?.onReader((call) =>
+          call.resume(message.kind, message.value, message.refs)
+        );
       case "result":
       case "failure":
       case "item":
@@ -233,11 +235,5 @@ class CallServer implements ConnectionReceiver, CallReceiver {
 
   #cancel({ id, reason }: MessageOf<"cancel">): void {
     this.#pending.get(id)?.cancel(reason === undefined ? undefined : decodeValue(reason));
-  }
-
-  /** A call whose result is streamed; one that has ended, or has not begun, has no use for what its reader says. */
-  #streaming(id: number): ActiveCall | undefined {
-    const call = this.#pending.get(id);
-    return call instanceof ActiveCall ? call : undefined;
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { MessageOf } from "../protocol/mod.ts";
-import type { CallReceiver, PendingCall } from "./active_call.ts";
+import type { ActiveCall, CallReceiver, PendingCall } from "./active_call.ts";
 import { keepBytes } from "./kept_bytes.ts";
 import type { Lane, Letter } from "./mailbox.ts";
 import { type FutureValues, NO_VALUES } from "./references.ts";
@@ -35,6 +35,8 @@ export class QueuedCall implements PendingCall, Letter<QueuedCall> {
   previous: QueuedCall | undefined;
   next: QueuedCall | undefined;
   lane: Lane<QueuedCall> | undefined;
+  /** What its reader has said already: a reader that takes one item at a time asks for the first with the call itself. */
+  said: ((call: ActiveCall) => void)[] | undefined;
   readonly #queue: Withdrawing;
 
   /** @param queue Told where its caller does not want it any more. */
@@ -54,6 +56,10 @@ export class QueuedCall implements PendingCall, Letter<QueuedCall> {
 
   get name(): string {
     return this.message.name;
+  }
+
+  onReader(say: (call: ActiveCall) => void): void {
+    (this.said ??= []).push(say);
   }
 
   cancel(reason: unknown): void {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { createMemoryTransports } from "../../connection/mod.ts";
+import { ResumeKind } from "../../protocol/mod.ts";
 import { InlineIsolate } from "../../worker/inline_isolate.ts";
 import { guardErrors } from "../../worker/isolate_guard.ts";
 import { testIsolateContract } from "../contract/isolate_contract.ts";
@@ -33,6 +34,25 @@ describe("actors of one isolate that call each other", () => {
     const caller = await RawCaller.connect(here);
     const slot = caller.attach(actor);
     assertEquals(await caller.call(slot, "countBySelf"), 2);
+    caller.connection.close();
+    await isolate.close(0);
+  });
+});
+
+describe("a stream whose call has to wait", () => {
+  it("hears what its reader said meanwhile: the question for its first item comes with the call", async () => {
+    const isolate = new InlineIsolate({ settings: isolateSettings(), address: "", services: NO_SERVICES });
+    const actor = await createActor(isolate, orderOf("controlled.ts", "Streamer"));
+    const [here, there] = createMemoryTransports();
+    isolate.serve(there);
+    const caller = await RawCaller.connect(here);
+    const slot = caller.attach(actor);
+    // The isolate has done enough for this turn: calls wait for the next one.
+    isolate.scope.loop.turns.spend(1000);
+    const first = Promise.withResolvers<unknown>();
+    const { id } = caller.stream(slot, "echo", [], 0, first.resolve);
+    caller.resume(slot, id, ResumeKind.next);
+    assertEquals(await first.promise, "nothing");
     caller.connection.close();
     await isolate.close(0);
   });
