@@ -6,19 +6,24 @@
 
 import { truncateReason } from "../protocol/mod.ts";
 import { Inbox } from "./inbox.ts";
-import { ROOMY_POLICY, type Transport, type TransportReceiver } from "./transport.ts";
+import { type FramePolicy, ROOMY_POLICY, type Transport, type TransportReceiver } from "./transport.ts";
 
-/** Wraps one end of a `MessageChannel`. A port says nothing of a peer's death: its owner must close it. */
-export function createPortTransport(port: MessagePort): Transport {
-  return new PortTransport(port);
+/**
+ * Wraps one end of a `MessageChannel`. A port says nothing of a peer's death: its owner must close it.
+ *
+ * @param policy How its bytes are cut, where they go on over something else.
+ */
+export function createPortTransport(port: MessagePort, policy: FramePolicy = ROOMY_POLICY): Transport {
+  return new PortTransport(port, policy);
 }
 
 class PortTransport implements Transport {
-  readonly policy = ROOMY_POLICY;
+  readonly policy: FramePolicy;
   readonly #port: MessagePort;
   readonly #inbox = new Inbox();
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, policy: FramePolicy) {
+    this.policy = policy;
     this.#port = port;
   }
 

@@ -197,8 +197,14 @@ export const MESSAGES = {
   heartbeat: [59, { body: "bytes" }],
   /** From the scheduler: leave within `timeout` milliseconds. From the nanny: it is leaving. */
   drain: [60, { timeout: "uint" }],
+  /** A host will be replaced when its calls have ended: nothing is placed there any more. */
+  hostDraining: [105, { incarnation: "text" }],
   /** Nothing in that host is wanted any more: end it, and start another. */
   restartHost: [74, { incarnation: "text" }],
+
+  // Host and a process that is one of its homes.
+  /** An order, or what comes of it: an encoded value, as of `worker/isolate_messages.ts`. */
+  isolate: [104, { body: "bytes" }],
 
   // Watchdog isolate and nanny.
   /** The host process lives: resident and heap memory in bytes, lag of its main loop in milliseconds. */

@@ -17,6 +17,8 @@ export interface EventTable {
   workerLeft: { readonly worker: string; readonly reason: "worker-exit" | "worker-timeout" };
   /** A nanny says that its worker is leaving. */
   workerDraining: { readonly worker: string };
+  /** A nanny says that it will replace a host when its calls have ended. */
+  hostDraining: { readonly worker: string; readonly incarnation: string };
   /** A nanny is about to start a host. */
   hostAnnounced: { readonly worker: string; readonly incarnation: string };
   /** A host said hello. */

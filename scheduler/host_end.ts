@@ -25,6 +25,7 @@ export function endHost(turn: Turn, worker: WorkerRecord, host: HostRecord, reas
   worker.host = undefined;
   worker.memory = worker.lag = 0;
   worker.paused = false;
+  if (host.replaced) worker.draining = false;
   forgetAsker(turn, "host", worker.id);
   forgetExpectations(turn, "host", worker.id);
   instructions.push({ type: "clearTimer", timer: `host end ${worker.id}` });

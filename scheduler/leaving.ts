@@ -18,8 +18,9 @@ const AT_ONCE = 16;
 /** How often a value is sent for. */
 const TRIES = 3;
 
-/** A worker begins to leave. */
+/** A worker begins to leave, for good. */
 export function beginLeaving(turn: Turn, worker: WorkerRecord): void {
+  if (worker.host) worker.host.replaced = false;
   if (worker.draining) return;
   worker.draining = true;
   const results = [...worker.results];

@@ -29,7 +29,7 @@ export function onRestarted(turn: Turn, { asker, timeout }: EventOf<"restarted">
   const pending = new Set<string>();
   for (const worker of state.workers.values()) {
     const { id, host } = worker;
-    if (!worker.draining) pending.add(worker.name);
+    if (!worker.draining || host?.replaced) pending.add(worker.name);
     if (!host || host.phase === "announced") continue;
     instructions.push({ type: "sendRestart", worker: id, incarnation: host.incarnation });
     endHost(turn, worker, host, REASON);

@@ -47,6 +47,8 @@ export interface HostRecord {
   spilledBytes: number;
   /** What it has counted, as far as it has reported it. */
   readonly figures: Figures;
+  /** Whether its nanny will replace it when its calls have ended. Until then its worker counts as leaving. */
+  replaced: boolean;
 }
 
 /** A worker: a nanny, and the host that it runs now. */

@@ -35,6 +35,7 @@ import { createTurn, type Turn } from "./turn.ts";
 import {
   onHeartbeat,
   onHostAnnounced,
+  onHostDraining,
   onHostEnded,
   onHostEndUnexplained,
   onHostJoined,
@@ -49,6 +50,7 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
   workerJoined: onWorkerJoined,
   workerLeft: onWorkerLeft,
   workerDraining: onWorkerDraining,
+  hostDraining: onHostDraining,
   hostAnnounced: onHostAnnounced,
   hostJoined: onHostJoined,
   hostLinkClosed: onHostLinkClosed,

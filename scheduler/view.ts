@@ -31,6 +31,7 @@ const TOUCHING: ReadonlySet<SchedulerInput["type"]> = new Set([
   "workerJoined",
   "workerLeft",
   "workerDraining",
+  "hostDraining",
   "hostJoined",
   "hostEnded",
   "hostLinkClosed",

@@ -84,10 +84,21 @@ export function onWorkerLeft(turn: Turn, { worker: id, reason }: EventOf<"worker
 /** A nanny says that its worker is leaving. */
 export function onWorkerDraining(turn: Turn, { worker: id }: EventOf<"workerDraining">): void {
   const worker = turn.state.workers.get(id);
-  if (!worker || worker.draining) return;
+  const isKnown = !worker || worker.draining && !worker.host?.replaced;
+  if (isKnown) return;
   beginLeaving(turn, worker);
   workersChanged(turn, worker);
   noteWorker(turn, id, "here", "draining");
+}
+
+/** A nanny will replace a host when its calls have ended: what it keeps is brought to others until then. */
+export function onHostDraining(turn: Turn, { worker: id, incarnation }: EventOf<"hostDraining">): void {
+  const worker = turn.state.workers.get(id);
+  if (worker?.host?.incarnation !== incarnation || worker.draining) return;
+  beginLeaving(turn, worker);
+  worker.host.replaced = true;
+  workersChanged(turn, worker);
+  noteWorker(turn, id, "", `host ${incarnation} draining`);
 }
 
 /** A nanny is about to start a host: the one before is over, whatever it does. */
@@ -106,6 +117,7 @@ export function onHostAnnounced(turn: Turn, { worker: id, incarnation }: EventOf
     isolates: 0,
     spilledBytes: 0,
     figures: createFigures(),
+    replaced: false,
   };
   worker.memory = worker.lag = 0;
   workersChanged(turn, worker);

@@ -73,6 +73,8 @@ export class WorkerLink implements ConnectionReceiver {
       }
       case "drain":
         return this.#owner.dispatch({ type: "workerDraining", worker });
+      case "hostDraining":
+        return this.#owner.dispatch({ type: "hostDraining", worker, incarnation: message.incarnation });
       default:
         throw new ProtocolError(`Cannot take a ${message.op} message from a worker`);
     }

@@ -1,13 +1,16 @@
 /**
- * What a nanny tells the host process that it starts: one line of JSON on its standard input, which then stays open for
- * as long as the nanny lives.
+ * What a nanny tells a process that it starts: one line of JSON on its standard input, which then stays open for as long
+ * as the nanny lives.
  *
  * @module
  */
 
-import { flag, list, object, oneOf, type Shaped, text, uint } from "../protocol/shape.ts";
+import { flag, list, object, oneOf, type Shape, type Shaped, text, uint } from "../protocol/shape.ts";
 
-/** The shape of the boot line. */
+/** What every process is told: where its watchdog finds the nanny, on loopback, and the secret that it shows there. */
+const nannyShape = object({ address: text, secret: text });
+
+/** The shape of a host's boot line. */
 export const hostBoot = object({
   /** WebSocket address of the scheduler. */
   scheduler: text,
@@ -21,8 +24,8 @@ export const hostBoot = object({
   incarnation: text,
   /** The scheduler's raw Ed25519 public key, base64url. */
   publicKey: text,
-  /** Where the watchdog finds the nanny, on loopback, and the secret that it shows there. */
-  nanny: object({ address: text, secret: text }),
+  /** Where the watchdog reports. */
+  nanny: nannyShape,
   /** Where the data plane listens. */
   hostname: text,
   /** Its port; 0 for one that the system chooses. */
@@ -52,18 +55,35 @@ export const hostBoot = object({
 /** What a host process needs to know to start. */
 export type HostBoot = Shaped<typeof hostBoot>;
 
+/** The shape of the boot line of a process that is one home. */
+export const homeBoot = object({
+  /** Where the watchdog reports. */
+  nanny: nannyShape,
+  /** Where its host listens for it, on loopback, and the secret that it shows there. Everything else the host tells it. */
+  host: nannyShape,
+  /** Resident memory in bytes at which the watchdog calls out at once; 0 for none. */
+  memoryLimit: uint,
+});
+
+/** What a process that is one home needs to know to start. */
+export type HomeBoot = Shaped<typeof homeBoot>;
+
+/** What the watchdog of a process needs to know. */
+export type WatchdogBoot = Pick<HomeBoot, "nanny" | "memoryLimit">;
+
 /** The line, with its end. */
-export function formatBootLine(boot: HostBoot): string {
+export function formatBootLine(boot: object): string {
   return `${JSON.stringify(boot)}\n`;
 }
 
 /**
  * Reads the line.
  *
- * @throws {ProtocolError | SyntaxError} Where it is none: host and nanny are of different versions.
+ * @param shape What it has to hold.
+ * @throws {ProtocolError | SyntaxError} Where it does not: the process and its nanny are of different versions.
  */
-export function parseBootLine(line: string): HostBoot {
-  return hostBoot(JSON.parse(line), "boot");
+export function parseBootLine<T>(line: string, shape: Shape<T>): T {
+  return shape(JSON.parse(line), "boot");
 }
 
 /** The part of a file that is read from here. */

@@ -28,14 +28,15 @@ import { HostObserver } from "./host_observer.ts";
 import { HostTasks } from "./host_tasks.ts";
 import { InlineIsolate } from "./inline_isolate.ts";
 import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
+import { IsolateStarter } from "./isolate_starter.ts";
 import { IsolatePool, type PoolOrder } from "./isolate_pool.ts";
 import { answerScrape } from "./metrics.ts";
 import { ModuleGraphs, type ModuleSource } from "./module_graph.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import type { NannyServices } from "./nanny_services.ts";
 import { ResultStore } from "./result_store.ts";
 import { Spilling } from "./spilling.ts";
 import { TaskIsolates } from "./task_isolates.ts";
-import { startWebWorkerIsolate } from "./web_worker_isolate.ts";
 
 /** Milliseconds that are kept for dispose hooks when a host closes, at most. */
 const DISPOSE_TIME = 1000;
@@ -71,6 +72,8 @@ export interface HostOptions {
   readonly onShortOfMemory: (largest: string) => void;
   /** Answers questions about modules. */
   readonly modules: ModuleSource;
+  /** What else its nanny does for it; left out where there is none. */
+  readonly nanny?: NannyServices | undefined;
   /** The time. */
   readonly clock: Clock;
 }
@@ -99,6 +102,7 @@ export class Host {
   readonly unlinked: Promise<CloseInfo>;
   readonly #options: HostOptions;
   readonly #inline: InlineIsolate;
+  readonly #starter: IsolateStarter;
   readonly #pool: IsolatePool;
   readonly #policy: ModulePolicy;
   readonly #graphs: ModuleGraphs;
@@ -115,11 +119,12 @@ export class Host {
   #flushed: Promise<void> | undefined;
   #unlink: (info: CloseInfo) => void;
   #stopReports = () => {};
+  #abandoned = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
-    const { dataPlane, clock } = options;
+    const { dataPlane, clock, nanny } = options;
     ({ promise: this.unlinked, resolve: this.#unlink } = Promise.withResolvers<CloseInfo>());
     this.#dataPlane = dataPlane && new DataPlane({
       ...dataPlane,
@@ -148,6 +153,14 @@ export class Host {
       tell: (body) => this.#link?.observed(body),
     });
     const inline = new InlineIsolate({ address: this.address, settings, services, results: this.#results, clock });
+    this.#starter = new IsolateStarter({
+      settings,
+      services,
+      addressOf: (home) => this.#dataPlane?.addressOf(home) ?? "",
+      nanny,
+      clock,
+      onStarted: (isolate) => this.#include(isolate),
+    });
     const inlineModules = new LoadedModules();
     const graphOf = (target: SubmittedTarget) => this.#graphs.of(target);
     this.#inline = inline;
@@ -162,10 +175,8 @@ export class Host {
     this.#pool = new IsolatePool({
       inline,
       inlineModules,
-      start: dataPlane && ((home, kind) => {
-        const address = this.#dataPlane!.addressOf(home);
-        return this.#counted(startWebWorkerIsolate({ home, kind, address, settings, services, clock }));
-      }),
+      start: dataPlane && ((home, kind, own) => this.#starter.start(home, kind, own)),
+      startsProcesses: nanny !== undefined,
       isolates: options.isolates,
       graphOf,
       onEnded: (key, incarnation, reason) => this.#link?.ended({ key, incarnation }, reason),
@@ -173,11 +184,9 @@ export class Host {
     this.#taskIsolates = new TaskIsolates({
       inline,
       inlineModules,
-      start: dataPlane && ((home) => {
-        // Nobody calls a task.
-        const alone = { ...settings, listen: undefined };
-        return this.#counted(startWebWorkerIsolate({ home, kind: "shared", settings: alone, services, clock }));
-      }),
+      start: dataPlane && ((home, kind, own) => this.#starter.startForTasks(home, kind, own)),
+      startsProcesses: nanny !== undefined,
+      clock,
       threads: options.threads,
       graphOf,
       workerName: settings.workerName,
@@ -239,6 +248,12 @@ export class Host {
     this.#inline.reportUnhandled(error);
   }
 
+  /** An isolate's event loop does not come back: it is given up. */
+  abandon(home: string): void {
+    const stuck = [...this.#isolates].find((isolate) => isolate.home === home);
+    stuck?.abandon("Its event loop was held up beyond the deadline of a call");
+  }
+
   /** Ends it: what runs and the actors' dispose hooks have `timeout` milliseconds. */
   close(timeout: number): Promise<void> {
     return this.#closing ??= this.#close(timeout);
@@ -250,9 +265,10 @@ export class Host {
     await within(clock, timeout, this.#tasks.settled());
     this.#tasks.end();
     // Others get what only this host keeps; callers are served meanwhile. Dispose hooks need their time as well.
-    const left = end - clock.now();
-    if (left > 0) await within(clock, left - Math.min(DISPOSE_TIME, timeout / 4), this.#mayLeave());
+    const forMoves = end - clock.now() - Math.min(DISPOSE_TIME, timeout / 4);
+    if (forMoves > 0) await within(clock, forMoves, this.#mayLeave());
     await Promise.all([this.#taskIsolates.close(0), this.#pool.close(Math.max(0, end - clock.now()))]);
+    await this.#starter[Symbol.asyncDispose]();
     this.#stopReports();
     this.#observer.close();
     this.#releaseConsole();
@@ -279,25 +295,32 @@ export class Host {
 
   #orderOf(message: MessageOf<"create">, body: ReturnType<typeof submitBody>): PoolOrder {
     const { key, incarnation, args, refs } = message;
-    const { target, home, homeFixed, timeout = Infinity, concurrency, maxPending, onStuck } = body;
+    const { target, home, homeFixed, permissions, memoryLimit, timeout = Infinity } = body;
+    const { concurrency, maxPending, onStuck } = body;
     this.#policy.check(target.module);
     const bounds = { concurrency, maxPending, onStuck };
+    const own = { permissions, memoryLimit };
     // The scheduler creates anew what may be retried, perhaps elsewhere.
-    return { key, incarnation, args, refs, target, home, homeFixed, bounds, timeLimit: timeout, retries: 0 };
+    return { key, incarnation, args, refs, target, home, homeFixed, ...own, bounds, timeLimit: timeout, retries: 0 };
   }
 
-  /** Counts what an isolate counts, as soon as it runs. */
-  async #counted(starting: Promise<Isolate>): Promise<Isolate> {
-    const isolate = await starting;
-    this.#include(isolate);
-    return isolate;
-  }
-
+  /** From now on what an isolate counts is counted, and its event loop is watched. */
   #include(isolate: Isolate): void {
+    const { home, loop } = isolate;
     this.#counters.add(isolate);
     this.#isolates.add(isolate);
-    isolate.ended.then(() => this.#isolates.delete(isolate));
+    const stopWatching = loop && this.#options.nanny?.watchLoop({ home, ...loop });
+    isolate.ended.then(({ reason }) => {
+      this.#isolates.delete(isolate);
+      stopWatching?.();
+      if (reason === "isolate-stuck") this.#countAbandoned();
+    });
     if (this.#observer.watchesCalls) isolate.watchCalls(true);
+  }
+
+  /** The thread of each isolate that was given up takes a processor for itself, until the process ends. */
+  #countAbandoned(): void {
+    if (++this.#abandoned === navigator.hardwareConcurrency + 1) this.#options.nanny?.replace();
   }
 
   #reportLater(): void {

@@ -6,10 +6,11 @@
 
 import { getLogger } from "npm:@logtape/logtape@^2.4.0";
 import { fromBase64Url } from "../protocol/mod.ts";
-import { type HostBoot, parseBootLine, readLine } from "./boot.ts";
+import { type HostBoot, hostBoot, parseBootLine, readLine } from "./boot.ts";
 import { type Host, startHost } from "./host.ts";
 import { guardedClock, guardErrors, guardPermissions } from "./isolate_guard.ts";
 import { configureLogging } from "./logging.ts";
+import { nannyServices } from "./nanny_services.ts";
 import { describeEnd } from "./registration.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -20,15 +21,18 @@ const UNAVAILABLE = 69;
 const exit = Deno.exit;
 
 async function main(): Promise<void> {
-  const boot = parseBootLine(await readLine(Deno.stdin));
+  const boot = parseBootLine(await readLine(Deno.stdin), hostBoot);
   await configureLogging(boot.logs);
   const logger = getLogger(["troupe", "worker", "host"]);
   let host: Host | undefined;
   let leaving = false;
-  const watchdog = new Watchdog(boot, async (timeout) => {
-    leaving = true;
-    await host?.close(timeout);
-    exit(0);
+  const watchdog = new Watchdog(boot, {
+    async onDrain(timeout) {
+      leaving = true;
+      await host?.close(timeout);
+      exit(0);
+    },
+    onStuck: (home) => host?.abandon(home),
   });
   guardErrors((error) => host ? host.reportUnhandled(error) : logger.error("{error}", { error }));
   guardPermissions();
@@ -48,6 +52,7 @@ async function main(): Promise<void> {
 
 function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
   const { hostname, port, contact, singlePort } = boot;
+  const nanny = nannyServices(watchdog, guardedClock);
   return startHost({
     scheduler: boot.scheduler,
     ticket: boot.ticket,
@@ -67,10 +72,8 @@ function joinScheduler(boot: HostBoot, watchdog: Watchdog): Promise<Host> {
     memoryLimit: boot.memoryLimit,
     spillFolders: boot.spillFolders,
     onShortOfMemory: (largest) => void watchdog.request("largest", { largest }),
-    modules: {
-      list: async (url) => (await watchdog.request("listModules", { url }) as { files: string[] }).files,
-      reload: async (url) => void await watchdog.request("reloadModule", { url }),
-    },
+    modules: nanny.modules,
+    nanny,
     clock: guardedClock,
   });
 }

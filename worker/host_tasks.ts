@@ -5,7 +5,6 @@
  */
 
 import {
-  ActorStartError,
   type DataHolder,
   dataHolders,
   decodeBody,
@@ -146,9 +145,8 @@ export class HostTasks {
 
   async #outcome(message: MessageOf<"compute">, job: Job): Promise<TaskOutcome | Missing> {
     const { key, run, args, refs } = message;
-    const { target, home } = decodeBody(submitBody, message.submitted, "submit");
+    const { target, home, permissions, memoryLimit } = decodeBody(submitBody, message.submitted, "submit");
     this.#options.policy.check(target.module);
-    if (home === "dedicated" || home === "process") throw noSuchHome(key, home);
     const { relieving } = this.#options.memory;
     if (relieving) await relieving;
     const dependencies = decodeBody(dependenciesBody, message.dependencies, "dependencies");
@@ -158,7 +156,8 @@ export class HostTasks {
     if (missing.length > 0) return { missing };
     const values = found.filter((value) => value !== undefined);
     job.running = true;
-    return await this.#options.isolates.run({ key, run, target, args, refs, values, inline: home === "inline" });
+    const task = { key, run, target, args, refs, values };
+    return await this.#options.isolates.run({ ...task, home, permissions, memoryLimit });
   }
 
   async #find({ key, run, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
@@ -216,13 +215,6 @@ function refused(error: unknown): TaskOutcome {
     ok: false,
     failure: { error: envelope, executed: "no", needsSharedHome: false, importFailed: false },
   };
-}
-
-function noSuchHome(key: string, home: string): ActorStartError {
-  return new ActorStartError(
-    `Cannot run ${key} with isolation: "${home}": a task runs "inline", or "shared" in an isolate for tasks`,
-    { executed: "no" },
-  );
 }
 
 function lostError(key: string, { missing }: Missing): Uint8Array {

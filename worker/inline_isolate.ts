@@ -20,6 +20,7 @@ import type {
   Isolate,
   IsolateEnd,
   IsolateSettings,
+  LoopView,
   TaskOrder,
   TaskOutcome,
 } from "./isolate.ts";
@@ -50,6 +51,7 @@ export class InlineIsolate implements Isolate {
   readonly address: string;
   readonly counters = new CounterTable();
   readonly ended: Promise<IsolateEnd>;
+  readonly loop: LoopView;
   /** What its code shares. */
   readonly scope: IsolateScope;
   readonly #tasks: TaskRunner;
@@ -65,6 +67,7 @@ export class InlineIsolate implements Isolate {
     this.address = address;
     this.#clock = clock;
     this.scope = new IsolateScope({ ...options, home: this.home, clock });
+    this.loop = { memory: this.scope.loop.state.memory, offset: 0 };
     this.#recorder = new CallRecorder(clock, (news) => options.services.observed?.(news));
     const counters = new CallCounters(this.scope.loop.clock, this.#recorder, (news) => this.counters.apply(news));
     this.#home = new ActorHome({ scope: this.scope, counters });
@@ -111,6 +114,8 @@ export class InlineIsolate implements Isolate {
   reportUnhandled(error: unknown): void {
     this.#home.reportUnhandled(error);
   }
+
+  abandon(): void {}
 
   async close(timeout: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();

@@ -122,6 +122,16 @@ export interface HostServices {
   observed?(news: RecorderNews): void;
   /** A one-use ticket with which the isolate connects to the scheduler as a client of its own. */
   clientTicket(): Promise<string>;
+  /** A way to the scheduler that needs no ticket; left out where the isolate dials by itself. */
+  connect?(): Transport | Promise<Transport>;
+}
+
+/** How the event loop of an isolate looks from outside. */
+export interface LoopView {
+  /** What the isolate writes of it: `loop_state.ts`. */
+  readonly memory: SharedArrayBuffer;
+  /** What has to be added to its time to get the host's. */
+  readonly offset: number;
 }
 
 /** The end of an isolate. */
@@ -158,6 +168,13 @@ export interface ActorIsolate {
    * hooks run, for which the last quarter of that time is kept, at most a second.
    */
   close(timeout: number): Promise<void>;
+  /**
+   * Gives it up, as its event loop does not come back: its actors are lost for `isolate-stuck`. Its thread burns on until
+   * its process ends. The host's own isolate cannot be given up: there it does nothing.
+   */
+  abandon(message: string): void;
+  /** Its event loop; `undefined` where others watch it. */
+  readonly loop: LoopView | undefined;
   /** Resolves when the isolate has ended, by `close` or by an accident that took its actors. */
   readonly ended: Promise<IsolateEnd>;
 }
@@ -172,6 +189,8 @@ export interface TaskIsolate {
   cancelCompute(key: string, run: number): void;
   /** As {@linkcode ActorIsolate.close}. */
   close(timeout: number): Promise<void>;
+  /** As {@linkcode ActorIsolate.abandon}. */
+  abandon(message: string): void;
   /** As {@linkcode ActorIsolate.ended}. */
   readonly ended: Promise<IsolateEnd>;
 }

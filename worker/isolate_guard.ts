@@ -9,6 +9,7 @@
 
 import process from "node:process";
 import type { Clock } from "../connection/mod.ts";
+import { contextProvider } from "./context.ts";
 
 /** Timers as they were before user code: one that replaces `setTimeout` for a test must not stop ours. */
 const { setTimeout, clearTimeout, performance } = globalThis;
@@ -22,12 +23,17 @@ export const guardedClock: Clock = {
   },
 };
 
+/** What runs a callback later. Deno tells nobody in whose name one ran that threw. */
+const SCHEDULING = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"] as const;
+
 /**
- * Hands every uncaught error and unhandled rejection of this isolate to `report`, and keeps it alive.
+ * Hands every uncaught error and unhandled rejection of this isolate to `report`, and keeps it alive. What an actor or task
+ * runs later reports in its context.
  *
  * @returns Takes that back.
  */
 export function guardErrors(report: (error: unknown) => void): () => void {
+  const restore = SCHEDULING.map((name) => guardCallbacks(name, report));
   const onError = (event: ErrorEvent) => {
     event.preventDefault();
     report(event.error);
@@ -41,6 +47,32 @@ export function guardErrors(report: (error: unknown) => void): () => void {
   return () => {
     globalThis.removeEventListener("error", onError);
     globalThis.removeEventListener("unhandledrejection", onRejection);
+    for (const undo of restore) undo();
+  };
+}
+
+function guardCallbacks(name: (typeof SCHEDULING)[number], report: (error: unknown) => void): () => void {
+  const scope = globalThis as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
+  const original = scope[name];
+  if (original === undefined) return () => {};
+  const guarded = (callback: unknown) => {
+    if (typeof callback !== "function") return callback;
+    return function (this: unknown, ...args: unknown[]) {
+      try {
+        return Reflect.apply(callback, this, args);
+      } catch (error) {
+        // What is nobody's takes the platform's way.
+        if (contextProvider.get() === undefined) throw error;
+        report(error);
+      }
+    };
+  };
+  const replacement = (callback: unknown, ...rest: unknown[]) => original(guarded(callback), ...rest);
+  // Its name, its length, and what makes a promise of it.
+  Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
+  scope[name] = replacement;
+  return () => {
+    if (scope[name] === replacement) scope[name] = original;
   };
 }
 

@@ -1,8 +1,9 @@
 /**
- * What a host and a Web Worker isolate say to each other, by structured clone over a port of their own.
+ * What a host and an isolate of its own say to each other: with a Web Worker by structured clone over a port, with a
+ * process encoded over a connection.
  *
- * The bootstrap gets that port in the first message, so that nothing user code does with `self.onmessage` or
- * `self.postMessage` comes between the two.
+ * The bootstrap of a Web Worker gets that port in the first message, so that nothing user code does with `self.onmessage`
+ * or `self.postMessage` comes between the two.
  *
  * @module
  */
@@ -10,16 +11,23 @@
 import type { LossReason } from "../protocol/mod.ts";
 import type { RecorderNews } from "./call_recorder.ts";
 import type { CounterNews } from "./call_counters.ts";
+import type { MirrorMessage } from "./counter_mirror.ts";
 import type { CreateOrder, CreateOutcome, IsolateSettings, TaskOrder, TaskOutcome } from "./isolate.ts";
 
-/** The only message that goes to the Web Worker itself; the port is transferred with it. */
-export interface IsolateStart {
+/** What an isolate is told at its start. */
+export interface IsolateSetup {
   /** Id of the home. */
   readonly home: string;
   /** WebSocket address at which callers reach it, where it has no server of its own; may be empty. */
   readonly address: string;
   /** What every isolate of the host knows. */
   readonly settings: IsolateSettings;
+  /** Whether it may not dial: then it talks to the scheduler through its host, and its calls are relayed. */
+  readonly viaHost: boolean;
+}
+
+/** The only message that goes to the Web Worker itself; the port is transferred with it. */
+export interface IsolateStart extends IsolateSetup {
   /** Carries everything else. */
   readonly port: MessagePort;
 }
@@ -58,10 +66,16 @@ export type ToIsolate =
   /** The ticket of that number, or why there is none. */
   | { readonly type: "ticket"; readonly id: number; readonly ticket: string | undefined; readonly error: string };
 
+/** What can be said to an isolate on any way; how callers are handed over differs. */
+export type SentToIsolate = Exclude<ToIsolate, { type: "serve" }>;
+
 /** Isolate to host. */
 export type FromIsolate =
-  /** It takes orders now, and callers at this address; it is empty where calls are relayed. */
-  | { readonly type: "ready"; readonly address: string }
+  /**
+   * It takes orders now, and callers at this address; it is empty where calls are relayed. `loop` is how its event loop
+   * looks from outside, with its own time.
+   */
+  | { readonly type: "ready"; readonly address: string; readonly loop?: SharedArrayBuffer; readonly now: number }
   /** It could not start. */
   | { readonly type: "failed"; readonly message: string }
   /** The answer to the request of that id. */
@@ -72,7 +86,25 @@ export type FromIsolate =
   | { readonly type: "observed"; readonly news: RecorderNews }
   /** It wants to connect to the scheduler. */
   | { readonly type: "ticket"; readonly id: number }
+  /** It wants to be connected to the scheduler, by a port that carries frames. */
+  | { readonly type: "connect"; readonly port: MessagePort }
   /** User code asked the isolate to exit: `how` it did. Its callers are being told. */
   | { readonly type: "exiting"; readonly how: string }
   /** They have been told. */
   | { readonly type: "exited" };
+
+/** What an isolate says on any way; how it gets to the scheduler differs. */
+export type HeardFromIsolate = Exclude<FromIsolate, { type: "connect" }>;
+
+/** Host to a process that is one home; what it is told at its start comes first. */
+export type ToHome = { readonly type: "setup"; readonly setup: IsolateSetup } | SentToIsolate;
+
+/** A process that is one home to its host: it shares no memory. */
+export type FromHome =
+  | Exclude<HeardFromIsolate, { type: "counted" }>
+  | MirrorMessage
+  /** It wants to be connected to the scheduler, by a channel that its host opens: {@linkcode SCHEDULER}. */
+  | { readonly type: "connect" };
+
+/** Stands for the home of a channel that leads to the scheduler. */
+export const SCHEDULER = "scheduler";

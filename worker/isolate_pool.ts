@@ -12,9 +12,11 @@ import {
   encodeError,
   type Executed,
   type HomeKind,
+  type HomePermissions,
   type LossReason,
   ModuleLoadError,
   type SubmittedTarget,
+  type TroupeError,
 } from "../protocol/mod.ts";
 import { LoadedModules, type ModuleGraph } from "./generations.ts";
 import type { ActorIsolate, CreateOrder, CreateOutcome } from "./isolate.ts";
@@ -22,8 +24,18 @@ import type { ActorIsolate, CreateOrder, CreateOutcome } from "./isolate.ts";
 /** Milliseconds that actors have for their dispose hooks when an isolate that nobody needs any more is closed. */
 const CLOSE_TIME = 1000;
 
-/** Starts a Web Worker isolate. */
-export type StartIsolate = (home: string, kind: HomeKind) => Promise<ActorIsolate>;
+/** What the isolate of one actor is started with. */
+export interface OwnIsolate {
+  /** What its code may do; left out for what the host may. */
+  readonly permissions?: HomePermissions | undefined;
+  /** The most bytes of memory of a process; left out for what the worker says. */
+  readonly memoryLimit?: number | undefined;
+  /** The files that it has to read. */
+  readonly graph: ModuleGraph;
+}
+
+/** Starts an isolate: a Web Worker, or a process. */
+export type StartIsolate = (home: string, kind: HomeKind, own?: OwnIsolate) => Promise<ActorIsolate>;
 
 /** Options of {@linkcode IsolatePool}. */
 export interface IsolatePoolOptions {
@@ -33,6 +45,8 @@ export interface IsolatePoolOptions {
   readonly inlineModules?: LoadedModules;
   /** Starts others; `undefined` where there are no Web Workers: then everything runs in the host's own. */
   readonly start: StartIsolate | undefined;
+  /** Whether that may be a process. @default {false} */
+  readonly startsProcesses?: boolean;
   /** How many shared isolates run at the most, not counting those of old code that wait for their last actor to end. */
   readonly isolates: number;
   /** The state of a target's code. */
@@ -47,6 +61,10 @@ export interface PoolOrder extends Omit<CreateOrder, "asyncOnly"> {
   readonly home: HomeKind;
   /** Whether a class that does not fit there is refused instead of moved. */
   readonly homeFixed: boolean;
+  /** What its code may do, in a home of its own; left out for what the host may. */
+  readonly permissions?: HomePermissions | undefined;
+  /** The most bytes of memory, in a process of its own; left out for what the worker says. */
+  readonly memoryLimit?: number | undefined;
 }
 
 /** What came of a creation. */
@@ -64,8 +82,8 @@ interface Seat {
   readonly modules: LoadedModules;
   /** Incarnations of its actors, those that are being created included. */
   readonly actors: Set<string>;
-  /** Whether it holds code that is old: it takes no more actors, and closes when its last one has ended. */
-  old: boolean;
+  /** Whether it takes no more actors, as its code is old or it is one actor's own: it closes when its last one has ended. */
+  closing: boolean;
 }
 
 /** An actor, or one that is being created. */
@@ -101,18 +119,12 @@ export class IsolatePool {
 
   /** Creates an actor in the isolate that suits it. */
   async create(order: PoolOrder): Promise<PoolOutcome> {
-    const { home } = order;
-    if (home === "dedicated" || home === "process") {
-      return refused(
-        new ActorStartError(
-          `Cannot create ${order.key} with isolation: "${home}": this version of Troupe offers "inline" and "shared"`,
-          { executed: "no" },
-        ),
-      );
-    }
-    const kind = this.#options.start ? home : "inline";
+    const { key, permissions = "inherit" } = order;
+    const kind = homeHere(order.home, permissions, this.#options);
+    if (kind === undefined) return refused(noSuchHome(key, order.home, permissions));
     const graph = await this.#options.graphOf(order.target);
-    const seat = this.#choose(kind, graph);
+    const isOwn = kind === "dedicated" || kind === "process";
+    const seat = isOwn ? this.#open(kind, { ...order, graph }) : this.#choose(kind, graph);
     if (seat === undefined) return refused(cannotReload(order.target));
     seat.modules.add(graph);
     const asyncOnly = kind === "inline" && this.#options.start !== undefined;
@@ -156,12 +168,12 @@ export class IsolatePool {
     let best: Seat | undefined;
     let running = 0;
     for (const seat of [...this.#seats]) {
-      if (seat.kind !== kind || seat.old) continue;
+      if (seat.kind !== kind || seat.closing) continue;
       const fits = seat.modules.fit(graph) === "fits";
       // The host's own isolate costs nothing, so it stays in use for all code that it has not seen in another state.
       if (fits && seat === this.#own) return seat;
       if (!fits && seat !== this.#own) {
-        seat.old = true;
+        seat.closing = true;
         this.#closeIfDone(seat);
         continue;
       }
@@ -171,8 +183,14 @@ export class IsolatePool {
     }
     const limit = kind === "shared" ? this.#options.isolates : 1;
     if (best && (best.actors.size === 0 || running >= limit)) return best;
+    return this.#open(kind);
+  }
+
+  #open(kind: HomeKind, own?: OwnIsolate): Seat {
     const home = `${kind}-${++this.#started[kind]}`;
-    return this.#seat(home, kind, this.#options.start(home, kind));
+    const seat = this.#seat(home, kind, this.#options.start!(home, kind, own));
+    if (own) seat.closing = true;
+    return seat;
   }
 
   #seat(home: string, kind: HomeKind, started: Promise<ActorIsolate>, modules = new LoadedModules()): Seat {
@@ -183,7 +201,7 @@ export class IsolatePool {
       isolate: undefined,
       modules,
       actors: new Set(),
-      old: false,
+      closing: false,
     };
     this.#seats.add(seat);
     started.then((isolate) => {
@@ -235,7 +253,7 @@ export class IsolatePool {
   }
 
   #closeIfDone(seat: Seat): void {
-    if (seat.old && seat.actors.size === 0) seat.isolate?.close(CLOSE_TIME).catch(() => {});
+    if (seat.closing && seat.actors.size === 0) seat.isolate?.close(CLOSE_TIME).catch(() => {});
   }
 }
 
@@ -254,9 +272,41 @@ export function cannotReload(target: SubmittedTarget): ModuleLoadError {
 
 function lostWhileCreating(order: CreateOrder, seat: Seat, cause: unknown): (CreateOutcome & { ok: false })["failure"] {
   const ran = seat.isolate !== undefined;
+  if (cause instanceof ActorStartError) return failure(cause);
   const error = new ActorLostError(
     `Cannot create ${order.key}: ${ran ? `its isolate ${seat.home} ended meanwhile` : "its isolate did not start"}`,
-    { executed: ran ? "unknown" : "no", reason: "isolate-exit", cause },
+    { executed: ran ? "unknown" : "no", reason: reasonOf(cause), cause },
   );
+  return failure(error);
+}
+
+function failure(error: TroupeError): (CreateOutcome & { ok: false })["failure"] {
   return { error: encodeError(error), executed: error.executed, needsSharedHome: false, importFailed: false };
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof ActorLostError && cause.reason || "isolate-exit";
+}
+
+/** Where an actor or task lives on this host; `undefined` where it cannot have what it was promised. */
+export function homeHere(
+  home: HomeKind,
+  permissions: HomePermissions,
+  { start, startsProcesses = false }: Pick<IsolatePoolOptions, "startsProcesses"> & { readonly start: unknown },
+): HomeKind | undefined {
+  if (home === "process") return startsProcesses ? home : undefined;
+  if (start) return home;
+  return home === "dedicated" && permissions !== "inherit" ? undefined : "inline";
+}
+
+/** What is said where it cannot. */
+export function noSuchHome(key: string, home: HomeKind, permissions: HomePermissions): ActorStartError {
+  const wanted = home === "process"
+    ? "a process of its own"
+    : `permissions of its own (${JSON.stringify(permissions)})`;
+  return new ActorStartError(
+    `Cannot start ${key} with ${wanted}: this worker runs in one process. Start one with ` +
+      "deno task worker, and name it in the option workers",
+    { executed: "no" },
+  );
 }

@@ -5,8 +5,10 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Transport } from "../connection/mod.ts";
+import type { SessionLink } from "../client/client_session.ts";
+import { SchedulerLink } from "../client/scheduler_link.ts";
 import { WorkerClient } from "../client/worker_client.ts";
+import type { Transport } from "../connection/mod.ts";
 import { contextProvider } from "./context.ts";
 import type { HostServices, IsolateSettings } from "./isolate.ts";
 import type { IsolateSession } from "./isolate_scope.ts";
@@ -20,6 +22,7 @@ export function openIsolateSession(
   services: HostServices,
   openLocal?: OpenLocal,
 ): IsolateSession {
+  const { connect } = services;
   return new WorkerClient({
     openLocal,
     address: settings.scheduler,
@@ -30,5 +33,16 @@ export function openIsolateSession(
       inherited: () => contextProvider.get()?.limits,
       bind: (run) => AsyncLocalStorage.bind(run),
     },
+    // Where the scheduler is out of its reach, its peers are as well.
+    ...connect && { direct: false, dial: (link: SessionLink) => introduce(connect(), settings, link) },
   });
+}
+
+async function introduce(
+  way: Transport | Promise<Transport>,
+  { scheduler }: IsolateSettings,
+  link: SessionLink,
+): Promise<SchedulerLink> {
+  // Nobody gives up: the isolate ends with its host.
+  return await SchedulerLink.introduce(await way, scheduler, { ...link, signal: new AbortController().signal });
 }

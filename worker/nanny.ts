@@ -9,14 +9,16 @@ import { getLogger } from "npm:@logtape/logtape@^2.4.0";
 import { CloseCode, type LossReason, randomHex, toBase64Url } from "../protocol/mod.ts";
 import { metricsKeyOf } from "../protocol/metrics_key.ts";
 import type { HostBoot } from "./boot.ts";
-import { BeatListener } from "./beat_listener.ts";
-import { GARBAGE_FLAG } from "./garbage.ts";
-import { type HostEnd, HostProcess } from "./host_process.ts";
+import { answerHost, type HostRequests } from "./host_requests.ts";
+import { Launch } from "./launch.ts";
 import { createModuleSource } from "./module_graph.ts";
-import { hostEnvironment, hostPermissions, spillFolders } from "./permissions.ts";
+import { spillFolders } from "./permissions.ts";
+import { ProcessHomes } from "./process_homes.ts";
 import { describeEnd, pause, register } from "./registration.ts";
 import { retryDelay } from "./retry_delay.ts";
-import { allowedModules, MODULE_TIMEOUT, tokenPaths, type WorkerSettings } from "./settings.ts";
+import { SecretListener } from "./secret_listener.ts";
+import { MODULE_TIMEOUT, type WorkerSettings } from "./settings.ts";
+import { type ProcessEnd, WatchedProcess } from "./watched_process.ts";
 import type { RunningWorker } from "./worker.ts";
 import type { WorkerLink } from "./worker_link.ts";
 
@@ -29,12 +31,19 @@ const DRAIN_GRACE = 1500;
 const CRASHES_ALLOWED = 3;
 const CRASH_WINDOW = 10_000;
 
-/** Has glibc give large blocks back to the system as soon as they are free: else memory that is free counts as used. */
-const FREE_AT_ONCE = { MALLOC_MMAP_THRESHOLD_: "1048576" };
+/** Milliseconds that the calls of a host have to end when it is replaced. */
+const REPLACE_TIME = 10_000;
 
-/** Flags of V8 for a process whose memory is limited. It ends one whose heap is full sooner than the nanny could. */
-function memoryFlags(limit: number): string {
-  return `--v8-flags=--max-old-space-size=${Math.ceil(limit / 2 ** 20)},${GARBAGE_FLAG}`;
+/** The host process that runs now. */
+interface RunningHost {
+  readonly incarnation: string;
+  readonly process: WatchedProcess;
+  /** Resolves with the address of its data plane when it has joined the scheduler. */
+  readonly running: Promise<string>;
+  /** Resolves when it is gone, and with it the processes that were its homes. */
+  readonly ended: Promise<ProcessEnd>;
+  /** The largest values that it kept when its memory was nearly full, in one line; empty where it never was. */
+  largest: string;
 }
 
 /** One worker with its host process. */
@@ -42,20 +51,20 @@ export class Nanny implements RunningWorker {
   readonly started: Promise<void>;
   readonly finished: Promise<void>;
   readonly #settings: WorkerSettings;
-  readonly #listener: BeatListener;
+  readonly #listener: SecretListener;
   readonly #abort = new AbortController();
   readonly #start = Promise.withResolvers<void>();
   /** When hosts of this worker ended. */
   readonly #ends: number[] = [];
   #link: WorkerLink | undefined;
-  #host: HostProcess | undefined;
+  #host: RunningHost | undefined;
   #address = "";
   #permissions: readonly string[] = [];
   #leaving: { readonly timeout: number } | undefined;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
-    this.#listener = new BeatListener(settings.clock);
+    this.#listener = new SecretListener(settings.clock);
     this.started = this.#start.promise;
     this.finished = this.#run();
     // Whoever waits for neither is told by the log.
@@ -84,14 +93,14 @@ export class Nanny implements RunningWorker {
 
   /** Process id of the host; 0 while none runs. */
   get hostPid(): number {
-    return this.#host?.pid ?? 0;
+    return this.#host?.process.pid ?? 0;
   }
 
   close(timeout: number): Promise<void> {
     if (!this.#leaving) {
       this.#leaving = { timeout };
       this.#link?.drain(timeout);
-      if (this.#host) this.#drainHost(this.#host, timeout);
+      if (this.#host) this.#drainHost(this.#host.process, timeout);
       else this.#abort.abort(new DOMException("The worker leaves", "AbortError"));
     }
     return this.finished;
@@ -99,7 +108,7 @@ export class Nanny implements RunningWorker {
 
   kill(): Promise<void> {
     this.#leaving ??= { timeout: 0 };
-    this.#host?.kill("killed");
+    this.#host?.process.kill("killed");
     this.#abort.abort(new DOMException("The worker was killed", "AbortError"));
     return this.finished;
   }
@@ -124,12 +133,12 @@ export class Nanny implements RunningWorker {
       signal,
       onDrain: (timeout) => void this.close(timeout),
       onRestart: (incarnation) => {
-        if (this.#host?.incarnation === incarnation) this.#host.kill("restarted");
+        if (this.#host?.incarnation === incarnation) this.#host.process.kill("restarted");
       },
       onClose: (info) => {
         if (!this.#leaving) logger.warn("Lost the scheduler: {end}. Registering anew", { end: describeEnd(info) });
         // The scheduler has given up all of its actors, or will: nothing may outlive its registration.
-        this.#host?.kill("fenced");
+        this.#host?.process.kill("fenced");
         unlinked.resolve();
       },
     });
@@ -148,7 +157,7 @@ export class Nanny implements RunningWorker {
   }
 
   /** One host process, until its end; `undefined` where the worker leaves before there is one. */
-  async #runHost(link: WorkerLink): Promise<HostEnd | undefined> {
+  async #runHost(link: WorkerLink): Promise<ProcessEnd | undefined> {
     const { clock } = this.#settings;
     const incarnation = randomHex(8);
     const ticket = await link.hostStarting(incarnation);
@@ -158,18 +167,19 @@ export class Nanny implements RunningWorker {
     if (this.#leaving) return undefined;
     const host = this.#startHost(link, { incarnation, ticket, metricsKey });
     this.#host = host;
-    host.running.then(({ address }) => {
+    host.running.then((address) => {
       this.#address = address;
       this.#start.resolve();
     });
+    const { process } = host;
     const end = await host.ended;
     this.#host = undefined;
     // A host that was condemned has been reported before it was killed.
-    if (!host.condemned) link.hostEnded(incarnation, end.reason);
+    if (!process.condemned) link.hostEnded(incarnation, end.reason);
     if (this.#leaving || end.reason === "restarted") return end;
     this.#ends.push(clock.now());
     if (!link.closed) {
-      logger.warn("The host process {pid} ended ({reason}, exit code {code})", { pid: host.pid, ...end });
+      logger.warn("The host process {pid} ended ({reason}, exit code {code})", { pid: process.pid, ...end });
     }
     return end;
   }
@@ -177,60 +187,70 @@ export class Nanny implements RunningWorker {
   #startHost(
     link: WorkerLink,
     { incarnation, ticket, metricsKey }: Pick<HostBoot, "incarnation" | "ticket" | "metricsKey">,
-  ): HostProcess {
+  ): RunningHost {
     const { welcome } = link;
     const settings = this.#settings;
-    const { hello, clock } = settings;
-    const allowModules = allowedModules(settings, welcome.loopback);
-    this.#permissions = hostPermissions({
+    const { hello, clock, logs } = settings;
+    const launch = new Launch(settings, welcome.loopback);
+    this.#permissions = launch.permissions;
+    const { memoryLimit } = hello;
+    const homes = new ProcessHomes({ launch, listener: this.#listener, memoryLimit, clock });
+    const boot: Omit<HostBoot, "nanny"> = {
       scheduler: settings.scheduler,
-      allowModules,
-      allow: settings.allow,
-      deny: settings.deny,
-      tokenPaths: tokenPaths(),
-      origin: import.meta.url,
-    });
-    const loading = [
-      ...settings.config ? [`--config=${settings.config}`] : ["--no-config"],
-      "--no-lock",
-      ...settings.certificates ? [`--cert=${settings.certificates}`] : [],
-    ];
-    const environment = hostEnvironment(Deno.env.toObject());
-    const moduleFlags = [...loading, ...this.#permissions.filter((flag) => /^--(allow|deny)-import/.test(flag))];
-    return new HostProcess({
-      boot: {
-        scheduler: settings.scheduler,
-        ticket,
-        metricsKey,
-        worker: welcome.worker,
-        workerName: welcome.name,
-        incarnation,
-        publicKey: toBase64Url(welcome.publicKey),
-        hostname: settings.hostname,
-        port: settings.port,
-        contact: settings.contact,
-        singlePort: settings.singlePort,
-        allowModules,
-        moduleTimeout: MODULE_TIMEOUT,
-        isolates: hello.isolates,
-        threads: hello.threads,
-        memoryLimit: hello.memoryLimit,
-        spillFolders: spillFolders(this.#permissions),
-        logs: settings.logs,
-      },
-      flags: [
-        "--no-prompt",
-        "--unstable-worker-options",
-        ...loading,
-        ...this.#permissions,
-        ...hello.memoryLimit > 0 ? [memoryFlags(hello.memoryLimit)] : [],
-      ],
-      environment: hello.memoryLimit > 0 ? { ...environment, ...FREE_AT_ONCE } : environment,
+      ticket,
+      metricsKey,
+      worker: welcome.worker,
+      workerName: welcome.name,
+      incarnation,
+      publicKey: toBase64Url(welcome.publicKey),
+      hostname: settings.hostname,
+      port: settings.port,
+      contact: settings.contact,
+      singlePort: settings.singlePort,
+      allowModules: [...launch.allowModules],
+      moduleTimeout: MODULE_TIMEOUT,
+      isolates: hello.isolates,
+      threads: hello.threads,
+      memoryLimit,
+      spillFolders: spillFolders(launch.permissions),
+      logs,
+    };
+    const running = Promise.withResolvers<string>();
+    const requests: HostRequests = {
+      modules: createModuleSource(launch.forModules),
+      homes,
+      onRunning: ({ address }) => running.resolve(address),
+      onLargest: ({ largest }) => host.largest = largest,
+      onReplace: () => this.#replace(link, host),
+      onStuck: () => process.kill("host-stuck"),
+    };
+    const process: WatchedProcess = new WatchedProcess({
+      main: new URL("./host_main.ts", import.meta.url),
+      boot,
+      flags: launch.flags(memoryLimit),
+      environment: launch.environment(memoryLimit),
       listener: this.#listener,
-      modules: createModuleSource({ flags: moduleFlags, environment }),
+      answer: (name, body) => answerHost(requests, name, body),
       clock,
       onCondemned: (reason) => this.#condemn(link, incarnation, reason),
     });
+    // Its homes go with it.
+    const ended = process.ended.then(async (end) => {
+      await homes.end(end.reason);
+      return end;
+    });
+    const host: RunningHost = { incarnation, process, running: running.promise, ended, largest: "" };
+    return host;
+  }
+
+  /** A host that has given up too many isolates: its calls may end, then it goes, and with it what burns in it. */
+  #replace(link: WorkerLink, { incarnation, process }: RunningHost): void {
+    if (this.#leaving || link.closed || process.condemned) return;
+    logger.warn("Replacing the host process {pid}: it has given up more isolates than there are processors", {
+      pid: process.pid,
+    });
+    link.hostDraining(incarnation);
+    this.#drainHost(process, REPLACE_TIME);
   }
 
   #condemn(link: WorkerLink, incarnation: string, reason: LossReason): void {
@@ -246,7 +266,7 @@ export class Nanny implements RunningWorker {
   }
 
   /** A host that ends is replaced at once, unless that happens again and again. */
-  async #beforeNext(end: HostEnd, unlinked: Promise<void>): Promise<void> {
+  async #beforeNext(end: ProcessEnd, unlinked: Promise<void>): Promise<void> {
     const { clock } = this.#settings;
     const recent = this.#ends.filter((at) => clock.now() - at < CRASH_WINDOW);
     this.#ends.splice(0, this.#ends.length, ...recent);
@@ -264,7 +284,7 @@ export class Nanny implements RunningWorker {
     await Promise.race([pause(this.#settings, delay, this.#abort.signal), unlinked]);
   }
 
-  #drainHost(host: HostProcess, timeout: number): void {
+  #drainHost(host: WatchedProcess, timeout: number): void {
     host.drain(timeout);
     const cancel = this.#settings.clock.setTimer(timeout + DRAIN_GRACE, () => host.kill("drained"));
     host.ended.finally(cancel);
@@ -274,7 +294,7 @@ export class Nanny implements RunningWorker {
     const { clock } = this.#settings;
     let cancel = () => {};
     const beat = () => {
-      const last = this.#host?.lastBeat;
+      const last = this.#host?.process.lastBeat;
       link.heartbeat({ host: this.#host?.incarnation ?? "", memory: last?.resident ?? 0, lag: last?.lag ?? 0 });
       cancel = clock.setTimer(link.welcome.heartbeatInterval, beat);
     };

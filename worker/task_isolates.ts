@@ -4,11 +4,22 @@
  * @module
  */
 
-import { encodeError, type Executed, type SubmittedTarget, TroupeError } from "../protocol/mod.ts";
+import type { Clock } from "../connection/mod.ts";
+import {
+  encodeError,
+  type Executed,
+  type HomeKind,
+  type HomePermissions,
+  type SubmittedTarget,
+  TroupeError,
+} from "../protocol/mod.ts";
 import { LoadedModules, type ModuleGraph } from "./generations.ts";
 import type { TaskIsolate, TaskOrder, TaskOutcome } from "./isolate.ts";
-import { cannotReload } from "./isolate_pool.ts";
+import { cannotReload, homeHere, noSuchHome, type OwnIsolate } from "./isolate_pool.ts";
 import { cancelledTask, isolateEnded } from "./task_runner.ts";
+
+/** Milliseconds that a task which was cancelled has to stop before its isolate is given up. */
+const STOP_TIME = 1000;
 
 /** Options of {@linkcode TaskIsolates}. */
 export interface TaskIsolatesOptions {
@@ -17,19 +28,27 @@ export interface TaskIsolatesOptions {
   /** What it has loaded, for actors too. */
   readonly inlineModules: LoadedModules;
   /** Starts others; `undefined` where there are no Web Workers: then everything runs in the host's own. */
-  readonly start: ((home: string) => Promise<TaskIsolate>) | undefined;
+  readonly start: ((home: string, kind: HomeKind, own?: OwnIsolate) => Promise<TaskIsolate>) | undefined;
+  /** Whether that may be a process. @default {false} */
+  readonly startsProcesses?: boolean;
   /** How many run at the most. */
   readonly threads: number;
   /** The state of a target's code. */
   readonly graphOf: (target: SubmittedTarget) => ModuleGraph | Promise<ModuleGraph>;
   /** Name of the worker, for errors. */
   readonly workerName: string;
+  /** The time. */
+  readonly clock: Clock;
 }
 
 /** A task, and where it should run. */
 export interface TaskRequest extends Omit<TaskOrder, "asyncOnly"> {
-  /** Whether its caller took it for an async function. */
-  readonly inline: boolean;
+  /** Inline where its caller took it for an async function; otherwise what its user chose. */
+  readonly home: HomeKind;
+  /** What its code may do, in an isolate of its own. */
+  readonly permissions?: HomePermissions | undefined;
+  /** The most bytes of memory, in a process of its own. */
+  readonly memoryLimit?: number | undefined;
 }
 
 /** One isolate, from the moment that it was wanted. */
@@ -68,7 +87,7 @@ export class TaskIsolates {
   }
 
   /** Runs a task, as soon as there is an isolate for it. Never rejects. */
-  run({ inline, ...order }: TaskRequest): Promise<TaskOutcome> {
+  run({ home, permissions, memoryLimit, ...order }: TaskRequest): Promise<TaskOutcome> {
     const { promise, resolve } = Promise.withResolvers<TaskOutcome>();
     const job: Job = {
       order,
@@ -78,7 +97,11 @@ export class TaskIsolates {
       isolate: undefined,
     };
     this.#jobs.add(job);
-    this.#place(job, inline).catch((error) => job.settle(failed(error, "no")));
+    const own = { permissions, memoryLimit };
+    const placed = home === "dedicated" || home === "process"
+      ? this.#runAlone(job, home, own)
+      : this.#place(job, home === "inline");
+    placed.catch((error) => job.settle(failed(error, "no")));
     return promise;
   }
 
@@ -86,7 +109,7 @@ export class TaskIsolates {
   cancel(key: string, run: number): void {
     for (const job of this.#jobs) {
       if (job.order.key !== key || job.order.run !== run) continue;
-      if (job.isolate) job.isolate.cancelCompute(key, run);
+      if (job.isolate) this.#stop(job, job.isolate);
       else job.settle(failed(cancelledTask(key, "no"), "no"));
     }
   }
@@ -126,6 +149,36 @@ export class TaskIsolates {
     return outcome;
   }
 
+  /** Runs a task in an isolate that is there for it alone. */
+  async #runAlone(job: Job, home: HomeKind, own: Omit<OwnIsolate, "graph">): Promise<void> {
+    const { graphOf, start, workerName } = this.#options;
+    const { key, target } = job.order;
+    const kind = homeHere(home, own.permissions ?? "inherit", this.#options);
+    if (kind === undefined) throw noSuchHome(key, home, own.permissions ?? "inherit");
+    if (kind === "inline") return await this.#place(job, true);
+    const graph = await graphOf(target);
+    const isolate = await start!(`${kind}-task-${++this.#started}`, kind, { ...own, graph });
+    if (!this.#jobs.has(job)) return void isolate.close(0);
+    job.isolate = isolate;
+    try {
+      job.settle(await isolate.compute({ ...job.order, asyncOnly: false }));
+    } catch {
+      const { message } = await isolate.ended;
+      job.settle(failed(isolateEnded(key, message, workerName, "unknown"), "unknown"));
+    } finally {
+      await isolate.close(0);
+    }
+  }
+
+  /** A function that awaits something stops by itself; one that holds up its isolate takes that with it. */
+  #stop(job: Job, isolate: TaskIsolate): void {
+    const { key, run } = job.order;
+    isolate.cancelCompute(key, run);
+    this.#options.clock.setTimer(STOP_TIME, () => {
+      if (this.#jobs.has(job) && job.isolate === isolate) isolate.abandon(`The task ${key} did not stop`);
+    });
+  }
+
   #advance(): void {
     while (this.#waiting.length > 0) {
       const { job, graph } = this.#waiting[0]!;
@@ -155,7 +208,7 @@ export class TaskIsolates {
 
   #open(): Seat {
     const home = `task-${++this.#started}`;
-    const started = this.#options.start!(home);
+    const started = this.#options.start!(home, "shared");
     const seat: Seat = { home, started, modules: new LoadedModules(), busy: false };
     this.#seats.add(seat);
     started.then((isolate) => isolate.ended).catch(() => {}).then(() => {

@@ -1,16 +1,17 @@
 /**
- * The watchdog isolate of a host process. It runs no user code, so no user code can hold it up: it tells the nanny every
- * second that the process lives, and ends the process when the nanny is gone.
+ * The watchdog isolate of a process that runs user code. It runs none itself, so none can hold it up: it tells the nanny
+ * every second that the process lives, finds event loops that are stuck, and ends the process when the nanny is gone.
  *
  * @module
  */
 
 import { type Connection, createWebSocketTransport, greet, NAGLE_POLICY } from "../connection/mod.ts";
 import { encodeBody, randomHex, SUBPROTOCOL, TICKET_SUBPROTOCOL, TROUPE_VERSION } from "../protocol/mod.ts";
+import { LoopWatch } from "./loop_watch.ts";
 import type { FromWatchdog, ToWatchdog } from "./watchdog_messages.ts";
 
 const BEAT_INTERVAL = 1000;
-const MEMORY_INTERVAL = 100;
+const LOOK_INTERVAL = 100;
 
 /** The scope of a Web Worker, which the type library in use does not describe. */
 const scope = globalThis as unknown as {
@@ -39,9 +40,10 @@ function beat(connection: Connection, lag: number): void {
 }
 
 async function watch(start: ToWatchdog & { type: "start" }): Promise<void> {
-  const protocols = [SUBPROTOCOL, TICKET_SUBPROTOCOL + start.secret];
+  const { nanny, memoryLimit } = start;
+  const protocols = [SUBPROTOCOL, TICKET_SUBPROTOCOL + nanny.secret];
   const { connection, welcome } = greet(
-    createWebSocketTransport(new WebSocket(start.address, protocols), NAGLE_POLICY),
+    createWebSocketTransport(new WebSocket(nanny.address, protocols), NAGLE_POLICY),
     {
       role: "watchdog",
       session: randomHex(16),
@@ -53,32 +55,47 @@ async function watch(start: ToWatchdog & { type: "start" }): Promise<void> {
             scope.postMessage({ type: "answer", id: message.id, ok: message.ok === 1, body: message.body });
           }
         },
-        // Without its nanny a host is nobody's.
+        // Without its nanny a process is nobody's.
         onClose: endProcess,
       },
     },
   );
+  const loops = new LoopWatch();
   let asked: number | undefined;
   let lag = 0;
   scope.onmessage = ({ data }) => {
-    if (data.type === "request") connection.send({ op: "request", id: data.id, name: data.name, body: data.body });
-    else if (data.type === "tock" && asked !== undefined) {
-      lag = performance.now() - asked;
-      asked = undefined;
+    switch (data.type) {
+      case "request":
+        return connection.send({ op: "request", id: data.id, name: data.name, body: data.body });
+      case "watchLoop": {
+        const { loop, now } = data;
+        // By how much the message was late a deadline is taken for later, never for earlier.
+        return loops.add({ ...loop, offset: loop.offset + performance.now() - now });
+      }
+      case "unwatchLoop":
+        return loops.remove(data.home);
+      case "tock":
+        if (asked !== undefined) lag = performance.now() - asked;
+        asked = undefined;
     }
   };
   await welcome;
   let reported = 0;
   setInterval(() => {
     const now = performance.now();
-    const full = start.memoryLimit > 0 && Deno.memoryUsage().rss > start.memoryLimit;
+    for (const { home, onStuck } of loops.look(now)) {
+      // Nobody waits for the answer: the process ends.
+      if (onStuck === "kill-host") connection.send({ op: "request", id: 0, name: "stuck", body: encodeBody({}) });
+      else scope.postMessage({ type: "stuck", home });
+    }
+    const full = memoryLimit > 0 && Deno.memoryUsage().rss > memoryLimit;
     if (!full && now - reported < BEAT_INTERVAL) return;
     reported = now;
     beat(connection, asked === undefined ? lag : now - asked);
     if (asked !== undefined) return;
     asked = now;
     scope.postMessage({ type: "tick" });
-  }, MEMORY_INTERVAL);
+  }, LOOK_INTERVAL);
 }
 
 watchStandardInput();

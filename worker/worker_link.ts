@@ -106,6 +106,11 @@ export class WorkerLink {
     this.#connection.send({ op: "hostEnded", incarnation, reason });
   }
 
+  /** Says that a host will be replaced when its calls have ended: nothing is placed there any more. */
+  hostDraining(incarnation: string): void {
+    this.#connection.send({ op: "hostDraining", incarnation });
+  }
+
   /** Says that the worker is alive. */
   heartbeat(body: HeartbeatBody): void {
     this.#connection.send({ op: "heartbeat", body: encodeBody(body) });

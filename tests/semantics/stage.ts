@@ -4,8 +4,10 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
 import { afterAll, afterEach, beforeAll, beforeEach, it } from "@std/testing/bdd";
+import { eventually } from "../helpers/eventually.ts";
+
+export { eventually };
 import { LocalCluster, type LocalClusterOptions } from "../../cluster/mod.ts";
 import { Client, type ClientOptions, type SchedulerSnapshot, type WorkerSnapshot } from "../../mod.ts";
 
@@ -100,19 +102,6 @@ export function everywhere(stage: Stage, name: string, test: (way: Way) => Promi
     }
   }
 }
-
-/** Asks again and again until the answer is the expected one; at the end of its patience it shows the difference. */
-export async function eventually<T>(expected: T, ask: () => Promise<T>, milliseconds = 5000): Promise<void> {
-  const end = performance.now() + milliseconds;
-  let answer = await ask();
-  while (Deno.inspect(answer, INSPECT) !== Deno.inspect(expected, INSPECT) && performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    answer = await ask();
-  }
-  assertEquals(answer, expected, `after ${milliseconds} ms`);
-}
-
-const INSPECT: Deno.InspectOptions = { depth: 10, sorted: true, iterableLimit: 1000 };
 
 /** Waits until a cluster holds nothing: no actor, no task, no result, no resource. */
 export async function nothingIsLeft(client: Client): Promise<void> {

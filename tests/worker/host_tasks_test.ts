@@ -13,6 +13,7 @@ import {
   RemoteError,
   type SubmitBody,
 } from "../../protocol/mod.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { LoadedModules } from "../../worker/generations.ts";
 import { HostTasks } from "../../worker/host_tasks.ts";
 import type { IsolateEnd, TaskIsolate, TaskOrder, TaskOutcome } from "../../worker/isolate.ts";
@@ -29,6 +30,7 @@ class FakeTaskIsolate implements TaskIsolate {
   readonly #running = new Map<string, PromiseWithResolvers<TaskOutcome>>();
   closed = false;
   refuse = false;
+  abandoned = "";
 
   constructor(readonly home: string) {
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());
@@ -55,6 +57,11 @@ class FakeTaskIsolate implements TaskIsolate {
     this.#running.get(key)!.resolve({ ok: false, failure: { ...whole, ...failure } });
   }
 
+  abandon(message: string): void {
+    this.abandoned = message;
+    this.exit(message);
+  }
+
   close(): Promise<void> {
     this.closed = true;
     this.exit("it was closed");
@@ -77,6 +84,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
   const inline = new FakeTaskIsolate("inline");
   const started: FakeTaskIsolate[] = [];
   const states: Record<string, string> = {};
+  const clock = new FakeClock();
   const isolates = new TaskIsolates({
     inline,
     inlineModules: new LoadedModules(),
@@ -88,6 +96,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
     threads: 2,
     graphOf: ({ module }) => ({ url: module, generation: 0, states: new Map([[module, states[module] ?? "1"]]) }),
     workerName: "alice",
+    clock,
     ...options,
   });
   const said = new Map<string, Said>();
@@ -143,7 +152,7 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
     assert(found && "error" in found);
     return found;
   };
-  return { tasks, results, inline, started, states, said, asked, copied, fetches, compute, cancel, failure };
+  return { clock, tasks, results, inline, started, states, said, asked, copied, fetches, compute, cancel, failure };
 }
 
 /** Lets what can go on go on. */
@@ -338,10 +347,41 @@ describe("the tasks of a host", () => {
     assertEquals(said.size, 0);
   });
 
-  it("refuse homes that tasks have not", async () => {
+  it("run a task alone where its user says so, and end its isolate with it", async () => {
+    const { compute, started, said } = setUp({ startsProcesses: true });
+    const all = [compute("a", { home: "process" }), compute("b", { home: "dedicated" })];
+    await settle();
+    assertEquals(started.map(({ home }) => home), ["process-task-1", "dedicated-task-2"]);
+    started[0]!.finish("a", 1);
+    started[1]!.exit("it ran away");
+    await Promise.all(all);
+    assertEquals(started.map(({ closed }) => closed), [true, true]);
+    const failed = said.get("b");
+    assert(failed && "error" in failed && /it ran away/.test(failed.error.message));
+  });
+
+  it("refuse homes that there are none of here", async () => {
     const { compute, failure } = setUp();
     await compute("a", { home: "process" });
     assertInstanceOf(failure("a").error, ActorStartError);
+  });
+
+  it("give up an isolate in which a cancelled task does not stop", async () => {
+    const { compute, cancel, started, clock } = setUp({ threads: 1 });
+    const stuck = compute("stuck");
+    await settle();
+    cancel("stuck");
+    clock.advance(999);
+    assertEquals(started[0]!.abandoned, "");
+    clock.advance(1);
+    assertEquals(started[0]!.abandoned, "The task stuck did not stop");
+    await stuck;
+    const next = compute("next");
+    await settle();
+    started[1]!.finish("next");
+    await next;
+    clock.advance(5000);
+    assertEquals(started[1]!.abandoned, "");
   });
 
   it("keep what came of the latest attempt at one key, and count its bytes once", async () => {

@@ -56,6 +56,11 @@ class FakeIsolate implements ActorIsolate {
   }
 
   readonly counters = new CounterTable();
+  readonly loop = undefined;
+
+  abandon(): void {
+    this.end("isolate-stuck");
+  }
 
   close(): Promise<void> {
     this.closed = true;
@@ -153,13 +158,54 @@ describe("a host's isolates", () => {
     assertEquals(homeOf(await pool.create(order("inline", undefined, true))), "refused by the test");
   });
 
-  it("of kinds that there are none of yet are refused by name", async () => {
-    const { pool, order } = setUp();
-    for (const kind of ["dedicated", "process"] as const) {
-      const error = errorOf(await pool.create(order(kind)));
+  it("of one actor alone are started with what it says, and closed with it", async () => {
+    const owns: unknown[] = [];
+    const { pool, order, ended } = setUp({
+      startsProcesses: true,
+      start: (home, kind, own) => {
+        owns.push([home, own?.permissions, own?.memoryLimit, own?.graph.url]);
+        return Promise.resolve(isolates[home] = new FakeIsolate(home, kind));
+      },
+    });
+    const isolates: Record<string, FakeIsolate> = {};
+    const first = { ...order("dedicated"), permissions: "none" as const };
+    const second = { ...order("process"), memoryLimit: 100 };
+    assertEquals(homeOf(await pool.create(first)), "dedicated-1");
+    assertEquals(homeOf(await pool.create(second)), "process-1");
+    assertEquals(homeOf(await pool.create(order("dedicated"))), "dedicated-2");
+    assertEquals(owns, [
+      ["dedicated-1", "none", undefined, "file:///counter.ts"],
+      ["process-1", undefined, 100, "file:///counter.ts"],
+      ["dedicated-2", undefined, undefined, "file:///counter.ts"],
+    ]);
+    await pool.destroy(first.key, first.incarnation);
+    assertEquals([isolates["dedicated-1"]!.closed, isolates["dedicated-2"]!.closed], [true, false]);
+    isolates["process-1"]!.end("oom");
+    await isolates["process-1"]!.ended;
+    assertEquals(ended, [`${first.key} released`, `${second.key} oom`]);
+    assertEquals(pool.size, 2);
+  });
+
+  it("of one actor alone that do not start say why", async () => {
+    const { pool, order } = setUp({
+      start: () => Promise.reject(new ActorStartError("it may not do that", { executed: "no" })),
+    });
+    const error = errorOf(await pool.create({ ...order("dedicated"), permissions: { run: true } }));
+    assertInstanceOf(error, ActorStartError);
+    assertEquals([error.message, error.executed], ["it may not do that", "no"]);
+  });
+
+  it("that cannot be had are refused by name, and what needs none is run where it can be", async () => {
+    const { pool, order, started } = setUp({ start: undefined, startsProcesses: false });
+    const refusals = [order("process"), { ...order("dedicated"), permissions: "none" as const }];
+    for (const refusal of refusals) {
+      const error = errorOf(await pool.create(refusal));
       assertInstanceOf(error, ActorStartError);
-      assert(error.message.includes(`isolation: "${kind}"`));
+      assert(/a process of its own|permissions of its own \("none"\)/.test(error.message));
+      assert(error.message.includes("runs in one process"));
     }
+    assertEquals(homeOf(await pool.create(order("dedicated"))), "inline");
+    assertEquals(started, []);
   });
 
   it("that end take their actors along, and are replaced when next needed", async () => {

@@ -260,7 +260,7 @@ describe("a task that nobody wants any more", () => {
 
   it("holds nothing up where it awaits for ever, on the event loop or in an isolate", async () => {
     for (const home of ["inline", "shared"] as const) {
-      const { key, run, outcome } = host.compute(task("waitForAbort", [crypto.randomUUID()], { home }));
+      const { key, run, outcome } = host.compute(task("waitForAbort", [], { home }));
       await resultOf(host, "isInWorkerLater", [], { home: "inline" });
       host.connection.send({ op: "cancelCompute", key, run });
       const said = await outcome;

@@ -14,6 +14,8 @@ import {
 } from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
+const REPOSITORY = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+
 testIsolateContract("a Web Worker with a server of its own", {
   async start(settings, services = NO_SERVICES) {
     const signer = await createTicketSigner();
@@ -42,6 +44,24 @@ testIsolateContract("a Web Worker whose calls are relayed", {
         isolate.serve(there);
         return RawCaller.connect(here);
       },
+    };
+  },
+});
+
+testIsolateContract("a Web Worker with permissions of its own", {
+  async start(settings, services = NO_SERVICES) {
+    const signer = await createTicketSigner();
+    const isolate = await startWebWorkerIsolate({
+      home: "dedicated-1",
+      kind: "dedicated",
+      settings: isolateSettings({ publicKey: signer.publicKey, ...settings }),
+      services,
+      // One test posts what it sees.
+      grants: { permissions: "none", net: ["127.0.0.1:0", "127.0.0.1"], read: [REPOSITORY] },
+    });
+    return {
+      isolate,
+      connect: async () => await dialCaller(isolate.address, await signer.sign({ home: "dedicated-1" })),
     };
   },
 });

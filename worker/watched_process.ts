@@ -1,65 +1,62 @@
 /**
- * One host process, as its nanny sees it: started, watched, ended.
+ * A process that runs user code, as its nanny sees it: started, watched, ended.
  *
  * @module
  */
 
 import type { Clock, Connection } from "../connection/mod.ts";
-import { decodeValue, encodeBody, type LossReason, type MessageOf } from "../protocol/mod.ts";
-import { object, text } from "../protocol/shape.ts";
-import type { BeatListener } from "./beat_listener.ts";
-import { formatBootLine, type HostBoot } from "./boot.ts";
-import type { ModuleSource } from "./module_graph.ts";
+import { CloseCode, decodeValue, encodeBody, encodeError, type LossReason, type MessageOf } from "../protocol/mod.ts";
+import { formatBootLine } from "./boot.ts";
+import type { SecretListener } from "./secret_listener.ts";
 
-/** Milliseconds between looks at a host. */
+/** Milliseconds between looks at a process. */
 const LOOK_INTERVAL = 1000;
 
-/** Looks without a beat between them that make a host hung. */
+/** Looks without a beat between them that make a process hung. */
 const BEATS_MISSED = 3;
 
-/** Milliseconds that a host has to say its first word: it may have packages to download. */
+/** Milliseconds that a process has to say its first word: it may have packages to download. */
 const START_TIME = 60_000;
 
 /** What V8 leaves behind when its heap is full: a trap, or an abort. */
 const OUT_OF_MEMORY_CODES: readonly number[] = [133, 134];
 
-const hostRunning = object({ address: text });
-const largestValues = object({ largest: text });
-const moduleAsked = object({ url: text });
-
-/** Options of {@linkcode HostProcess}. */
-export interface HostProcessOptions {
-  /** What the host is told; where its watchdog reports is added. */
-  readonly boot: Omit<HostBoot, "nanny">;
+/** Options of {@linkcode WatchedProcess}. */
+export interface WatchedProcessOptions {
+  /** Its entry point. */
+  readonly main: URL;
+  /** What it is told; where its watchdog reports is added. */
+  readonly boot: {
+    /** Resident memory in bytes at which it is ended; 0 for none. */
+    readonly memoryLimit: number;
+  };
   /** Flags of `deno run`. */
   readonly flags: readonly string[];
   /** Its environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where its watchdog reports. */
-  readonly listener: BeatListener;
-  /** Answers its questions about modules. */
-  readonly modules: ModuleSource;
+  readonly listener: SecretListener;
+  /** Answers what it asks; what this throws is its answer, too. */
+  readonly answer: (name: string, body: unknown) => object | void | Promise<object | void>;
   /** The time. */
   readonly clock: Clock;
   /** It is about to be killed for this reason: whoever must know can be told before. */
   readonly onCondemned: (reason: LossReason) => void;
 }
 
-/** The end of a host process. */
-export interface HostEnd {
+/** The end of a process. */
+export interface ProcessEnd {
   /** Why its actors are lost. */
   readonly reason: LossReason;
   /** Its exit code. */
   readonly code: number;
 }
 
-/** A running host process. */
-export class HostProcess {
-  /** Resolves with the address of its data plane when it has joined the scheduler. */
-  readonly running: Promise<{ readonly address: string }>;
+/** A running process. */
+export class WatchedProcess {
   /** Resolves when the process is gone. */
-  readonly ended: Promise<HostEnd>;
-  readonly #options: HostProcessOptions;
+  readonly ended: Promise<ProcessEnd>;
+  readonly #options: WatchedProcessOptions;
   readonly #child: Deno.ChildProcess;
   readonly #startedAt: number;
   #watchdog: Connection | undefined;
@@ -68,33 +65,30 @@ export class HostProcess {
   #beatsSeen = 0;
   #missed = 0;
   #stopLooking = () => {};
-  #largest = "";
   #condemned: LossReason | undefined;
   #draining: number | undefined;
 
-  constructor(options: HostProcessOptions) {
+  constructor(options: WatchedProcessOptions) {
     this.#options = options;
     this.#startedAt = options.clock.now();
-    const running = Promise.withResolvers<{ address: string }>();
-    this.running = running.promise;
     const place = options.listener.expect({
+      role: "watchdog",
       onOpen: (connection) => {
         this.#watchdog = connection;
         if (this.#draining !== undefined) connection.send({ op: "drain", timeout: this.#draining });
+        return {
+          onMessage: (message) => {
+            if (message.op === "beat") this.#beat(message);
+            else if (message.op === "request") this.#answer(message);
+            else connection.close(CloseCode.badFrame, `Cannot take a ${message.op} message of a watchdog`);
+          },
+          // Its beats stop, which is what counts.
+          onClose() {},
+        };
       },
-      onBeat: (beat) => this.#beat(beat),
-      onRequest: (request) =>
-        request.name === "running"
-          ? this.#answer(request, () => running.resolve(hostRunning(decodeValue(request.body), "running")))
-          : request.name === "largest"
-          ? this.#answer(
-            request,
-            () => void (this.#largest = largestValues(decodeValue(request.body), "largest").largest),
-          )
-          : this.#answer(request, () => this.#askModules(request)),
     });
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", ...options.flags, new URL("./host_main.ts", import.meta.url).href],
+      args: ["run", ...options.flags, options.main.href],
       clearEnv: true,
       env: { ...options.environment },
       stdin: "piped",
@@ -114,11 +108,6 @@ export class HostProcess {
     });
   }
 
-  /** Its incarnation. */
-  get incarnation(): string {
-    return this.#options.boot.incarnation;
-  }
-
   /** Whether its nanny decided its end. */
   get condemned(): boolean {
     return this.#condemned !== undefined;
@@ -132,11 +121,6 @@ export class HostProcess {
   /** What its watchdog said last; `undefined` before its first beat. */
   get lastBeat(): MessageOf<"beat"> | undefined {
     return this.#lastBeat;
-  }
-
-  /** The largest values that it kept when its memory was nearly full, in one line; empty where it never was. */
-  get largest(): string {
-    return this.#largest;
   }
 
   /** Asks it to finish what runs within so many milliseconds, and to end. */
@@ -157,14 +141,14 @@ export class HostProcess {
     }
   }
 
-  async #tell(boot: HostBoot): Promise<void> {
+  async #tell(boot: object): Promise<void> {
     const writer = this.#child.stdin.getWriter();
     try {
       await writer.write(new TextEncoder().encode(formatBootLine(boot)));
     } catch {
       // It ended before it read a word, which `ended` tells.
     } finally {
-      // The stream stays open: its end is how the host knows that its nanny is gone.
+      // The stream stays open: its end is how the process knows that its nanny is gone.
       writer.releaseLock();
     }
   }
@@ -182,34 +166,25 @@ export class HostProcess {
     this.#stopLooking = clock.setTimer(LOOK_INTERVAL, () => this.#look(clock.now() - due));
   }
 
-  /** A host whose beats stop is hung; one that is only busy goes on beating. */
+  /** A process whose beats stop is hung; one that is only busy goes on beating. */
   #look(late: number): void {
     const starting = this.#beats === 0 && this.#options.clock.now() - this.#startedAt < START_TIME;
     const alive = this.#beats !== this.#beatsSeen;
-    // Where this process itself was held up, the host's beats may wait unread.
+    // Where this process itself was held up, the other's beats may wait unread.
     this.#missed = alive || starting || late > LOOK_INTERVAL * 2 ? 0 : this.#missed + 1;
     this.#beatsSeen = this.#beats;
     if (this.#missed >= BEATS_MISSED) this.kill("host-stuck");
     else this.#lookLater();
   }
 
-  async #askModules({ name, body }: MessageOf<"request">): Promise<object> {
-    const { url } = moduleAsked(decodeValue(body), name);
-    const { modules } = this.#options;
-    if (name === "listModules") return { files: await modules.list(url) ?? [] };
-    if (name !== "reloadModule") throw new TypeError(`Cannot answer ${name}`);
-    await modules.reload(url);
-    return {};
-  }
-
-  async #answer(request: MessageOf<"request">, find: () => object | void | Promise<object>): Promise<void> {
+  async #answer({ id, name, body }: MessageOf<"request">): Promise<void> {
     let answer: { ok: number; body: Uint8Array };
     try {
-      answer = { ok: 1, body: encodeBody(await find() ?? {}) };
-    } catch {
-      answer = { ok: 0, body: encodeBody({}) };
+      answer = { ok: 1, body: encodeBody(await this.#options.answer(name, decodeValue(body)) ?? {}) };
+    } catch (error) {
+      answer = { ok: 0, body: encodeError(error) };
     }
-    this.#watchdog?.send({ op: "answer", id: request.id, ...answer });
+    this.#watchdog?.send({ op: "answer", id, ...answer });
   }
 
   #reasonOf(code: number): LossReason {
