@@ -71,6 +71,7 @@ export function checkSubmitOptions(what: string, options: unknown): CheckedSubmi
     throw new TypeError(`${what}: actor and actors are two spellings of one option: give one of them`);
   }
   checkWorkers(what, checked);
+  checkHome(what, checked);
   return { ...checked, actor: actor ?? actors ?? false };
 }
 
@@ -82,6 +83,7 @@ export function checkSubmitOptions(what: string, options: unknown): CheckedSubmi
 export function checkDelayedOptions(what: string, options: unknown): DelayedOptions & { actor?: boolean } {
   const checked = checkOptions(what, options, DELAYED_CHECKS) as DelayedOptions;
   checkWorkers(what, checked);
+  checkHome(what, checked);
   return checked;
 }
 
@@ -160,6 +162,9 @@ function oneOf(...words: readonly string[]): Check {
   return [words.map((word) => `"${word}"`).join(" or "), (value) => words.includes(value as string)];
 }
 
+/** Deno's permissions. */
+const PERMISSIONS = ["env", "ffi", "import", "net", "read", "run", "sys", "write"];
+
 /** Every option, so that a new one without a check does not compile. */
 const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
   actor: flag,
@@ -176,8 +181,8 @@ const SUBMIT_CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
   version: name,
   isolation: oneOf("inline", "shared", "dedicated", "process"),
   permissions: [
-    `"inherit", "none" or an object of booleans, "inherit" and arrays of strings`,
-    (value) => value === "inherit" || value === "none" || isRecordOf(value, isPermission),
+    `"inherit", "none" or an object of ${PERMISSIONS.join(", ")}: booleans, "inherit" and arrays of strings`,
+    (value) => value === "inherit" || value === "none" || isRecordOf(value, isPermission, PERMISSIONS),
   ],
   memoryLimit: positive,
   onStuck: oneOf("abandon", "kill-host"),
@@ -264,6 +269,17 @@ function checkWorkers(what: string, options: Pick<SubmitOptions, "workers" | "al
   }
 }
 
+/** What only a home of its own can have asks for one, and is refused for any other. */
+function checkHome(what: string, { isolation, permissions, memoryLimit }: SubmitOptions): void {
+  const refuse = (option: string, homes: string) => {
+    throw new TypeError(`${what}: ${option} goes with isolation ${homes}, not with "${isolation}"`);
+  };
+  if (isolation === undefined) return;
+  if (memoryLimit !== undefined && isolation !== "process") refuse("memoryLimit", '"process"');
+  if (permissions === undefined || permissions === "inherit") return;
+  if (isolation === "inline" || isolation === "shared") refuse("permissions", '"dedicated" or "process"');
+}
+
 function isText(value: unknown): boolean {
   return typeof value === "string";
 }
@@ -280,8 +296,9 @@ function isListOf(value: unknown, holds: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.every(holds);
 }
 
-function isRecordOf(value: unknown, holds: (item: unknown) => boolean): boolean {
-  return isPlainObject(value) && Object.values(value).every(holds);
+function isRecordOf(value: unknown, holds: (item: unknown) => boolean, names?: readonly string[]): boolean {
+  if (!isPlainObject(value)) return false;
+  return Object.values(value).every(holds) && (!names || Object.keys(value).every((name) => names.includes(name)));
 }
 
 /** Short values as they are, the others by their kind. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoded, HomePermissions, SubmitBody } from "../protocol/mod.ts";
+import type { Encoded, HomeKind, HomePermissions, SubmitBody } from "../protocol/mod.ts";
 import { workerList } from "./arguments.ts";
 import { sha256 } from "./sha256.ts";
 import type { ResolvedTarget } from "./targets.ts";
@@ -21,6 +21,7 @@ export interface SubmissionOptions extends SubmitOptions {
 /** The body of a submission. */
 export function createSubmitBody(target: ResolvedTarget, options: SubmissionOptions): SubmitBody {
   const { actor, timeout } = options;
+  const isolation = homeOf(options);
   return {
     target: {
       module: target.module,
@@ -30,8 +31,8 @@ export function createSubmitBody(target: ResolvedTarget, options: SubmissionOpti
       version: options.version,
     },
     actor,
-    home: options.isolation ?? target.home,
-    homeFixed: options.isolation !== undefined,
+    home: isolation ?? target.home,
+    homeFixed: isolation !== undefined,
     workers: workerList(options.workers),
     allowOtherWorkers: options.allowOtherWorkers,
     resources: options.resources && { ...options.resources },
@@ -46,6 +47,13 @@ export function createSubmitBody(target: ResolvedTarget, options: SubmissionOpti
     maxPending: finite(options.maxPending),
     concurrency: options.concurrency === Infinity ? Number.MAX_SAFE_INTEGER : options.concurrency,
   };
+}
+
+/** What its user chose, or what the rest that he wants needs. */
+function homeOf({ isolation, permissions = "inherit", memoryLimit }: SubmissionOptions): HomeKind | undefined {
+  if (isolation !== undefined) return isolation;
+  if (memoryLimit !== undefined) return "process";
+  return permissions === "inherit" ? undefined : "dedicated";
 }
 
 /** No bound at all is none that has to be told. */

@@ -241,13 +241,22 @@ export interface SubmitOptions {
   version?: string | undefined;
   /** Where in the worker it runs. @default chosen by a look at the target: `"inline"` where all is `async`, else `"shared"` */
   isolation?: "inline" | "shared" | "dedicated" | "process" | undefined;
-  /** Deno permissions of a home of its own. @default {"inherit"} */
+  /**
+   * What its code may do, as Deno's permissions: for a home of its own, which it gets as a `"dedicated"` one where
+   * `isolation` is left out. Never more than the hosts of the worker may.
+   *
+   * @default {"inherit"}
+   */
   permissions?:
     | "inherit"
     | "none"
     | Readonly<Record<string, boolean | "inherit" | readonly string[]>>
     | undefined;
-  /** The most bytes of memory of a process of its own (`isolation: "process"`). @default the worker's `--memory-limit` */
+  /**
+   * The most bytes of memory of a process of its own, which it gets where `isolation` is left out.
+   *
+   * @default the worker's `--memory-limit`
+   */
   memoryLimit?: number | undefined;
   /**
    * What happens when a deadline passes while it holds up its isolate, in an endless loop for one: the isolate is given up,

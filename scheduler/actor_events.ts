@@ -59,7 +59,12 @@ export function onCreateFailed(turn: Turn, event: EventOf<"createFailed">): void
     vacate(turn, actor);
     return begin(turn, actor, `${actor.retries} retries left`);
   }
-  const { key, error, executed } = event;
+  const { key, error, executed, worker } = event;
+  // It was on its way there when the worker, or its host, began to leave.
+  if (actor.state === "starting" && executed === "no" && turn.state.workers.get(worker)?.draining) {
+    vacate(turn, actor);
+    return begin(turn, actor, "its worker is leaving");
+  }
   const looked = new ActorStartError(`Cannot find the actor ${key}: it could not be created`, { executed });
   fail(turn, actor, statusOf("error", { error, executed }), looked);
 }

@@ -153,6 +153,12 @@ describe("checkSubmitOptions", () => {
       [{ isolation: "own" }, 'isolation has to be "inline" or "shared" or "dedicated" or "process", got "own"'],
       [{ permissions: "all" }, "permissions has to be"],
       [{ permissions: { net: 5 } }, "permissions has to be"],
+      [{ permissions: { network: true } }, 'permissions has to be "inherit", "none" or an object of env, ffi, import,'],
+      [
+        { permissions: "none", isolation: "shared" },
+        'permissions goes with isolation "dedicated" or "process", not with',
+      ],
+      [{ memoryLimit: 5, isolation: "dedicated" }, 'memoryLimit goes with isolation "process", not with "dedicated"'],
       [{ onStuck: "kill" }, 'onStuck has to be "abandon" or "kill-host", got "kill"'],
       [{ maxPending: 0 }, "maxPending has to be a whole number from 1, or Infinity, got 0"],
       [{ concurrency: -1 }, "concurrency has to be"],

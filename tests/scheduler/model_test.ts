@@ -36,6 +36,7 @@ const KINDS = [
   "end host",
   "retire",
   "drain",
+  "drain host",
   "restart",
   "create",
   "create",
@@ -181,6 +182,9 @@ class Model {
         return;
       case "drain":
         simulation.run({ type: "workerDraining", worker });
+        return;
+      case "drain host":
+        if (record?.host) simulation.run({ type: "hostDraining", worker, incarnation: record.host.incarnation });
         return;
       case "create": {
         const creating = hostedIn(simulation, ["creating"], what);

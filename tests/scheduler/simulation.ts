@@ -6,7 +6,7 @@
  */
 
 import { assert } from "@std/assert";
-import type { StatusBody, SubmitBody, WorkerHello } from "../../protocol/mod.ts";
+import type { Executed, StatusBody, SubmitBody, WorkerHello } from "../../protocol/mod.ts";
 import type { SchedulerInput } from "../../scheduler/events.ts";
 import type { Instruction, TimerName } from "../../scheduler/instructions.ts";
 import { checkInvariants } from "../../scheduler/invariants.ts";
@@ -155,9 +155,9 @@ export class Simulation {
   }
 
   /** The host could not create it. */
-  createFailed(key: string): void {
+  createFailed(key: string, executed: Executed = "yes"): void {
     const { worker, host, incarnation } = this.#forget(this.#find(key, "creating"));
-    this.run({ type: "createFailed", worker, host, key, incarnation, executed: "yes", error: new Uint8Array([9]) });
+    this.run({ type: "createFailed", worker, host, key, incarnation, executed, error: new Uint8Array([9]) });
   }
 
   /** The actor is gone from its host. */

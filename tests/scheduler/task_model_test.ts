@@ -53,6 +53,7 @@ const WISHES = [
   "fire timer",
   "restart",
   "drain worker",
+  "drain host",
   "ask to leave",
 ];
 
@@ -205,6 +206,11 @@ class Model {
       case "drain worker":
         simulation.run({ type: "workerDraining", worker });
         return;
+      case "drain host": {
+        const incarnation = state.workers.get(worker)?.host?.incarnation;
+        if (incarnation !== undefined) simulation.run({ type: "hostDraining", worker, incarnation });
+        return;
+      }
       case "retire": {
         if (!host) return;
         const asker = { role: "host", id: host.worker, request: ++this.#count } as const;

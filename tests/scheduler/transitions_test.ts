@@ -579,6 +579,42 @@ describe("the snapshot", () => {
   });
 });
 
+describe("a host that will be replaced", () => {
+  it("gets nothing more, and its worker takes actors again when the next one has joined", () => {
+    const simulation = withActor();
+    simulation.run({ type: "hostDraining", worker: "a", incarnation: "another" });
+    assertEquals(simulation.state.workers.get("a")!.draining, false);
+    simulation.run({ type: "hostDraining", worker: "a", incarnation: "a-1" });
+    simulation.submit("one", "Counter-2");
+    assertEquals(simulation.state.actors.get("Counter-2")!.state, "waiting");
+    assertEquals(simulation.state.actors.get("Counter-1")!.state, "running");
+    simulation.hostEnded("a", "drained");
+    assertEquals(simulation.words("one", "Counter-1").at(-1), "lost");
+    simulation.startHost("a", "a-2");
+    assertEquals(simulation.state.actors.get("Counter-2")!.state, "starting");
+  });
+
+  it("sends what was on its way there elsewhere", () => {
+    const simulation = withActor();
+    simulation.submit("one", "Counter-2");
+    simulation.run({ type: "hostDraining", worker: "a", incarnation: "a-1" });
+    simulation.addWorker("b");
+    simulation.createFailed("Counter-2", "no");
+    assertEquals(simulation.words("one", "Counter-2").at(-1), "processing");
+    assertEquals(simulation.state.workers.get("b")!.actors.has("Counter-2"), true);
+  });
+
+  it("does not keep its worker from leaving for good", () => {
+    const simulation = withActor();
+    simulation.run({ type: "hostDraining", worker: "a", incarnation: "a-1" });
+    simulation.run({ type: "workerDraining", worker: "a" });
+    simulation.hostEnded("a", "drained");
+    simulation.startHost("a", "a-2");
+    simulation.submit("one", "Counter-2");
+    assertEquals(simulation.state.actors.get("Counter-2")!.state, "waiting");
+  });
+});
+
 describe("the table of transitions", () => {
   it("is what the documentation shows", async () => {
     const page = await Deno.readTextFile(new URL("../../docs/scheduler_state.md", import.meta.url));
