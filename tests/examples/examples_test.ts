@@ -89,6 +89,13 @@ describe("the rate limiter", () => {
   });
 });
 
+describe("the sandbox", () => {
+  it("stops what it runs, and prints what its comment says", async () => {
+    const { lines } = await readExample("examples/sandbox.ts");
+    assertEquals(await runExample("examples/sandbox.ts"), lines);
+  });
+});
+
 describe("the web page", () => {
   it("is served by handlers that call actors", async () => {
     await using page = await serveExample("examples/web_page.ts");
