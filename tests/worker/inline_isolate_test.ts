@@ -1,10 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { stub } from "@std/testing/mock";
 import { createMemoryTransports } from "../../connection/mod.ts";
 import { ResumeKind } from "../../protocol/mod.ts";
 import { InlineIsolate } from "../../worker/inline_isolate.ts";
 import { guardErrors } from "../../worker/isolate_guard.ts";
 import { testIsolateContract } from "../contract/isolate_contract.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { createActor, isolateSettings, NO_SERVICES, orderOf } from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
@@ -53,6 +55,29 @@ describe("a stream whose call has to wait", () => {
     const { id } = caller.stream(slot, "echo", [], 0, first.resolve);
     caller.resume(slot, id, ResumeKind.next);
     assertEquals(await first.promise, "nothing");
+    caller.connection.close();
+    await isolate.close(0);
+  });
+});
+
+describe("an error outside of any call", () => {
+  it("is logged with the actor in whose name it ran, also where a timer or a microtask threw", async () => {
+    const isolate = new InlineIsolate({ settings: isolateSettings(), address: "", services: NO_SERVICES });
+    const unguard = guardErrors((error) => isolate.reportUnhandled(error));
+    using log = stub(console, "error", () => {});
+    const actor = await createActor(isolate, orderOf("faulty.ts", "Faulty"));
+    const [here, there] = createMemoryTransports();
+    isolate.serve(there);
+    const caller = await RawCaller.connect(here);
+    const slot = caller.attach(actor);
+    for (const method of ["float", "throwInTimer", "throwInMicrotask"]) await caller.call(slot, method);
+    await eventually(3, () => log.calls.length);
+    for (const { args } of log.calls) {
+      assertMatch(String(args[0]), new RegExp(`Unhandled error of actor ${actor.key} `));
+    }
+    // What belongs to nobody goes the platform's way, and the functions are as they were when the guard is gone.
+    assertEquals(setTimeout.name, "setTimeout");
+    unguard();
     caller.connection.close();
     await isolate.close(0);
   });
