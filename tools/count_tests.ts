@@ -57,6 +57,15 @@ function readTestCases(report: string): TestCase[] {
   });
 }
 
+/** The counts of several runs together. */
+export function addCounts(all: readonly Counts[]): Counts {
+  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const counts of all) {
+    for (const outcome of ["passed", "failed", "skipped"] as const) sum[outcome] += counts[outcome];
+  }
+  return sum;
+}
+
 /** The line that ends a test run: `12 passed, 0 failed`, or `12 passed, 0 failed, 1 skipped`. */
 export function formatCounts({ passed, failed, skipped }: Counts): string {
   const line = `${passed} passed, ${failed} failed`;

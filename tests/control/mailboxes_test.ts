@@ -4,6 +4,17 @@ import { MailboxFullError, release, type TroupeError, withOptions } from "../../
 import { Cruncher, OneByOne, Pace } from "../fixtures/control_actors.ts";
 import { errorOf, eventually, everywhere, onBothRoutes, openStage, workerOf } from "../semantics/stage.ts";
 
+/** What keeps a method busy: it says when it begins, and ends when it is let go. */
+function openHold() {
+  const started = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const hold = async () => {
+    started.resolve();
+    await held.promise;
+  };
+  return { hold, started: started.promise, letGo: () => held.resolve() };
+}
+
 describe("mailboxes", () => {
   const stage = openStage();
 
@@ -30,12 +41,13 @@ describe("mailboxes", () => {
     const pace = await client.submit(OneByOne, { ...actor, key, maxPending: 3 });
     await using other = await stage.connect();
     const theirs = await other.getActor<OneByOne>(key);
-    const started = Promise.withResolvers<void>();
-    const calls = [pace.hold(200, "", started.resolve)];
-    await started.promise;
+    const { hold, started, letGo } = openHold();
+    const calls = [pace.holdUntil("", hold)];
+    await started;
     calls.push(pace.take(0), pace.take(0));
     const refused = await Promise.allSettled(Array.from({ length: 20 }, () => theirs.take(0)));
     assert(refused.every(({ status }) => status === "rejected"));
+    letGo();
     await Promise.all(calls);
   });
 
@@ -58,12 +70,13 @@ describe("mailboxes", () => {
 
   everywhere(stage, "calls of a higher priority start before those that wait", async ({ client, actor }) => {
     const pace = await client.submit(OneByOne, actor);
-    const started = Promise.withResolvers<void>();
-    const first = pace.hold(100, "first", started.resolve);
-    await started.promise;
+    const { hold, started, letGo } = openHold();
+    const first = pace.holdUntil("first", hold);
+    await started;
     const normal = [1, 2].map((n) => pace.take(0, `normal ${n}`));
     const low = withOptions(pace, { priority: -1 }).take(0, "low");
     const high = [1, 2].map((n) => withOptions(pace, { priority: 1 }).take(0, `high ${n}`));
+    letGo();
     await Promise.all([first, low, ...normal, ...high]);
     assertEquals(await pace.started, ["first", "high 1", "high 2", "normal 1", "normal 2", "low"]);
   });

@@ -196,7 +196,8 @@ describe("checkStructure()", () => {
     it(`refuses within 10 ms, and without memory: ${name}`, () => {
       refusalOf(bytes);
       let least = Infinity;
-      for (let times = 0; times < 3; times++) {
+      // A machine that does other things meanwhile slows it down; nothing makes it faster than it is.
+      for (let times = 0; times < 50 && least > 10; times++) {
         const start = performance.now();
         assertThrows(() => checkStructure(bytes), ProtocolError);
         least = Math.min(least, performance.now() - start);

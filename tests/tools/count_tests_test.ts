@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { countTests, formatCounts } from "../../tools/count_tests.ts";
+import { addCounts, countTests, formatCounts } from "../../tools/count_tests.ts";
 
 const FAILURE = `<failure message="1 test step failed">1 test step failed.</failure>`;
 
@@ -47,6 +47,11 @@ describe("countTests()", () => {
 
   it("reads a case that is closed at once", () => {
     assertEquals(countTests(`<testcase name="a" classname="b"/><testcase name="c" classname="b"/>`, true).passed, 2);
+  });
+
+  it("adds up what several runs counted", () => {
+    const counts = [{ passed: 1, failed: 0, skipped: 2 }, { passed: 10, failed: 20, skipped: 0 }];
+    assertEquals(addCounts(counts), { passed: 11, failed: 20, skipped: 2 });
   });
 
   it("counts one failure where the run failed before it could report", () => {
