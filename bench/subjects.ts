@@ -14,6 +14,7 @@ import { peers } from "./peers.ts";
 import { sizes } from "./sizes.ts";
 import type { Subject } from "./stage.ts";
 import { startup } from "./startup.ts";
+import { tasks } from "./tasks.ts";
 import { tail } from "./tail.ts";
 import { throughput } from "./throughput.ts";
 
@@ -27,6 +28,7 @@ export const SUBJECTS: readonly Subject[] = [
   manyActors,
   manyConnections,
   startup,
+  tasks,
   observation,
   bundle,
   peers,

@@ -380,3 +380,41 @@ export function encodeBody(body: object): Uint8Array {
 export function decodeBody<T>(shape: Shape<T>, encoded: Uint8Array, name: string): T {
   return shape(decodeValue(encoded), name);
 }
+
+/** Decodes bodies of one kind, of which the same comes many times: as with a `map`, where only the arguments differ. */
+export class BodyCache<T> {
+  readonly #shape: Shape<T>;
+  readonly #name: string;
+  #bytes: Uint8Array = new Uint8Array();
+  #body: T | undefined;
+
+  /** @param name As of {@linkcode decodeBody}. */
+  constructor(shape: Shape<T>, name: string) {
+    this.#shape = shape;
+    this.#name = name;
+  }
+
+  /** The bytes of the last body: the same ones as long as the same comes. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /**
+   * As {@linkcode decodeBody}. Equal bodies that follow each other give the same object, which is not to be changed.
+   *
+   * @throws {ProtocolError} Where the bytes are no such body.
+   */
+  decode(encoded: Uint8Array): T {
+    if (this.#body !== undefined && isEqual(encoded, this.#bytes)) return this.#body;
+    const body = decodeBody(this.#shape, encoded, this.#name);
+    this.#bytes = encoded.slice();
+    return this.#body = body;
+  }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  const { length } = one;
+  if (length !== other.length) return false;
+  for (let index = 0; index < length; index++) if (one[index] !== other[index]) return false;
+  return true;
+}

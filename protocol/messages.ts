@@ -150,19 +150,24 @@ export const MESSAGES = {
   report: [53, { body: "bytes" }],
 
   // Scheduler and host: tasks and their results.
-  /** Runs a task. `run` numbers the attempt; `dependencies` is a {@link DependenciesBody}. */
+  /** Runs a task. `run` numbers the attempt; `dependencies` is a {@link DependenciesBody}, left out where there are none. */
   compute: [66, {
     key: "text",
     run: "uint",
     submitted: "bytes",
     args: "bytes",
     refs: "texts",
-    dependencies: "bytes",
+    dependencies: "bytes?",
   }],
-  /** It ran, and the host keeps the result; a small one is said as well. */
-  computed: [67, { key: "text", run: "uint", size: "uint", value: "bytes?", refs: "texts" }],
+  /**
+   * It ran, and the host keeps the result; a small one is said instead. `took` are the microseconds in which its function
+   * ran.
+   */
+  computed: [67, { key: "text", run: "uint", size: "uint", value: "bytes?", refs: "texts", took: "uint" }],
   /** It failed (`error` is an error envelope), or dependencies could not be fetched (`missing`), and it did not start. */
   computeFailed: [68, { key: "text", run: "uint", executed: "uint", error: "bytes", missing: "texts" }],
+  /** It has not begun, and other tasks take longer than before: it should run elsewhere, or later. */
+  returned: [84, { key: "text", run: "uint" }],
   /** Nobody wants the result any more. */
   cancelCompute: [69, { key: "text", run: "uint" }],
   /** Keeps a scattered value. `run` numbers it as an attempt that gave it. */

@@ -17,6 +17,7 @@ import { answerLookups } from "./lookups.ts";
 import { isUnfinished, missingKeys, type TaskRecord } from "./task_record.ts";
 import { failTask } from "./task_endings.ts";
 import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
+import { refusalOf } from "./task_queue.ts";
 
 /** An actor stands: all who wait for it get its reference. One that nobody wants any more is destroyed. */
 export function onCreated(turn: Turn, event: EventOf<"created">): void {
@@ -104,7 +105,7 @@ function onTaskDeadline(turn: Turn, task: TaskRecord): void {
   if (!isUnfinished(task)) return;
   const { key, timeout, wishes } = task;
   const within = `Cannot compute ${key} within ${timeout} ms`;
-  const refusal = turn.state.queues.get(task.wishText)?.refusal;
+  const refusal = refusalOf(turn.state.queues, task);
   if (task.state === "waiting" && refusal) {
     const options = describeNeed(turn, wishes);
     return failTask(turn, task, failureOf(new NoWorkerError(`${within}: ${refusal.reason}`, options)));

@@ -123,7 +123,11 @@ export interface EventTable {
     readonly size: number;
     readonly value: Uint8Array | undefined;
     readonly refs: readonly string[];
+    /** Milliseconds in which its function ran. */
+    readonly took: number;
   };
+  /** A host gives a task back that it has not begun. */
+  returned: { readonly worker: string; readonly host: string; readonly key: string; readonly run: number };
   /** A task failed, or could not start because `missing` could not be fetched. `error` is an error envelope. */
   computeFailed: {
     readonly worker: string;

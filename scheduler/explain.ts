@@ -10,6 +10,7 @@ import { describeWishes } from "./placement.ts";
 import { holdersOf } from "./references.ts";
 import type { ActorRecord, SchedulerState } from "./state.ts";
 import { isUnfinished, type KeyRecord, missingKeys, type TaskRecord } from "./task_record.ts";
+import { refusalOf } from "./task_queue.ts";
 
 /** How many of those that something waits for are named. */
 const NAMED = 20;
@@ -48,7 +49,7 @@ export function explain(
     status: record.state,
     summary: summaryOf(state, record, roots),
     worker: workerOf(state, record),
-    reason: refusalOf(state, record),
+    reason: whyItWaits(state, record),
     waitsFor,
     roots,
     holders: holdersOf(state.references, key).length,
@@ -72,7 +73,7 @@ export function listWaiting(
   for (const record of keys.values()) {
     const { key, kind, state } = record;
     if (state !== "waiting" && state !== "blocked") continue;
-    const refusal = record.kind === "actor" ? record.refusal?.reason : queues.get(record.wishText)?.refusal?.reason;
+    const refusal = record.kind === "actor" ? record.refusal?.reason : refusalOf(queues, record)?.reason;
     const missing = state === "blocked" ? missingKeys(record) : [];
     const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
     const reason = state === "blocked"
@@ -130,7 +131,7 @@ function summaryOf(
         : `It waits for ${names}${why ?? ""}`;
     }
     case "waiting": {
-      const reason = refusalOf(state, record);
+      const reason = whyItWaits(state, record);
       if (reason !== undefined) return `It waits for a worker: ${reason}`;
       return state.workers.size === 0
         ? "It waits for a worker: none has joined. Start one with deno task worker"
@@ -170,10 +171,10 @@ function busySlots({ workers }: SchedulerState, record: KeyRecord): string {
   return wishes + slots.slice(0, 8).join("; ") + (slots.length > 8 ? `; and ${slots.length - 8} more` : "");
 }
 
-function refusalOf(state: SchedulerState, record: KeyRecord): string | undefined {
+function whyItWaits(state: SchedulerState, record: KeyRecord): string | undefined {
   if (record.state !== "waiting") return undefined;
   if (record.kind === "actor") return record.refusal?.reason;
-  return state.queues.get(record.wishText)?.refusal?.reason;
+  return refusalOf(state.queues, record)?.reason;
 }
 
 function workerOf({ workers }: SchedulerState, record: ActorRecord | TaskRecord): string | undefined {

@@ -59,6 +59,7 @@ function describeLargest({ results, resultBytes }: WorkerRecord): string {
 function endTasks(turn: Turn, worker: WorkerRecord, reason: string): void {
   const kept = [...worker.results];
   const interrupted = [...worker.processing, ...worker.storing];
+  worker.pace = Infinity;
   for (const task of kept) dropAt(worker, task);
   loseResults(turn, kept.filter(({ holders }) => holders.length === 0), worker, reason);
   for (const task of interrupted) if (task.worker === worker) interrupt(turn, task, worker, reason);

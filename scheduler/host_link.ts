@@ -91,14 +91,15 @@ export class HostLink implements ConnectionReceiver, ObservedHost {
         return this.#owner.dispatch({ type: "ended", worker, host, key, incarnation, reason });
       }
       case "computed": {
-        const { key, run, size, value, refs } = message;
-        return this.#owner.dispatch({ type: "computed", worker, host, key, run, size, value, refs });
+        const { key, run, size, value, refs, took } = message;
+        return this.#owner.dispatch({ type: "computed", worker, host, key, run, size, value, refs, took: took / 1000 });
       }
       case "computeFailed": {
         const { key, run, error, missing } = message;
         const executed = executedWord(message.executed);
         return this.#owner.dispatch({ type: "computeFailed", worker, host, key, run, executed, error, missing });
       }
+      case "returned":
       case "stored":
       case "copied":
       case "copyFailed":
@@ -178,7 +179,7 @@ export class HostLink implements ConnectionReceiver, ObservedHost {
   /** Tells the host to run a task. */
   sendCompute(instruction: Extract<Instruction, { type: "sendCompute" }>): void {
     const { key, run, submitted, args, refs } = instruction;
-    const dependencies = encodeBody(instruction.dependencies);
+    const dependencies = instruction.dependencies.length === 0 ? undefined : encodeBody(instruction.dependencies);
     this.#connection.send({ op: "compute", key, run, submitted, args, refs, dependencies });
   }
 

@@ -8,8 +8,24 @@
 import { isReady } from "./placement.ts";
 import type { WorkerRecord } from "./state.ts";
 
-/** Shares of `threads` in which occupation is counted. */
+/** Shares of `threads` in which occupation is counted, up to so many times `threads`; beyond that it may be coarse. */
 const STEPS = 4;
+const FINE = 4;
+
+/** Milliseconds of work that a worker is given, where that is more tasks than it is given at least. */
+const AHEAD = 4;
+
+/** Tasks that a worker is given at the most. */
+export const MOST_SLOTS = 256;
+
+/** How much the latest task counts in a worker's pace. */
+const WEIGHT = 1 / 8;
+
+/** One quick task does not make a quick worker: in milliseconds. */
+const FIRST_PACE = 1;
+
+/** Bytes in a millisecond: what a task needs and gives takes its time, and memory, as well. */
+const BYTES_PER_MILLISECOND = 100_000;
 
 /** Workers by how many shares of their threads are occupied; in a level, those that were not chosen for longest first. */
 export interface OpenWorkers {
@@ -24,9 +40,28 @@ export function createOpenWorkers(): OpenWorkers {
   return { levels: [], takers: new Set() };
 }
 
-/** How many tasks a worker is given at once: what it runs, and as much again so that it never waits for the network. */
+/**
+ * How many tasks a worker is given at once at least: what it runs, and as much again so that it never waits for the network.
+ */
+export function leastSlotsOf({ threads }: WorkerRecord): number {
+  return Math.max(threads * 2, threads + 1);
+}
+
+/** How many tasks a worker is given at once: more than the least where it is done with them in no time. */
 export function slotsOf(worker: WorkerRecord): number {
-  return Math.max(worker.threads * 2, worker.threads + 1);
+  const ahead = Math.floor(worker.threads * AHEAD / worker.pace);
+  return Math.max(leastSlotsOf(worker), Math.min(MOST_SLOTS, ahead));
+}
+
+/**
+ * A worker was done with a task. Its place has to be found anew.
+ *
+ * @param took Milliseconds.
+ * @param bytes What it needed and gave.
+ */
+export function keepPace(worker: WorkerRecord, took: number, bytes: number): void {
+  const latest = took + bytes / BYTES_PER_MILLISECOND;
+  worker.pace = worker.pace === Infinity ? Math.max(latest, FIRST_PACE) : worker.pace + (latest - worker.pace) * WEIGHT;
 }
 
 /** Whether a worker takes tasks, if it has a slot for one. */
@@ -44,11 +79,16 @@ export function occupation(worker: WorkerRecord): number {
   return worker.processing.size / worker.threads;
 }
 
+/** Whether a worker takes a task that must not wait behind others there. */
+export function hasLeastSlot(worker: WorkerRecord): boolean {
+  return isOpen(worker) && worker.processing.size < leastSlotsOf(worker);
+}
+
 /** Finds a worker's place after it changed. Returns whether it takes more than before. */
 export function updateOpen(open: OpenWorkers, worker: WorkerRecord): boolean {
   const before = worker.level;
   const takes = takesTasks(worker);
-  const level = takes && worker.processing.size < slotsOf(worker) ? Math.floor(occupation(worker) * STEPS) : -1;
+  const level = takes && worker.processing.size < slotsOf(worker) ? levelOf(worker) : -1;
   if (takes) open.takers.add(worker);
   else open.takers.delete(worker);
   if (before >= 0) open.levels[before]!.delete(worker);
@@ -58,6 +98,12 @@ export function updateOpen(open: OpenWorkers, worker: WorkerRecord): boolean {
   }
   worker.level = level;
   return level >= 0 && before < 0;
+}
+
+function levelOf(worker: WorkerRecord): number {
+  const share = occupation(worker);
+  if (share < FINE) return Math.floor(share * STEPS);
+  return Math.floor((FINE + Math.log2(share / FINE)) * STEPS);
 }
 
 /** Takes a worker out that is gone. */

@@ -15,6 +15,7 @@ import { createFigures, listClasses } from "./figures.ts";
 import { clientHolder, heldByClient, holdersOf, targetsOf } from "./references.ts";
 import type { ActorRecord, SchedulerState, Versions, WorkerRecord } from "./state.ts";
 import { missingKeys } from "./task_record.ts";
+import { refusalOf } from "./task_queue.ts";
 
 /** What the shell knows and the core does not. */
 export interface SnapshotContext {
@@ -66,7 +67,7 @@ export function snapshotTask(state: SchedulerState, key: string): TaskSnapshot |
     state: task.state as TaskSnapshot["state"],
     worker: (task.worker ?? task.holders[0])?.id,
     holders: task.holders.map(({ id }) => id),
-    reason: state.queues.get(task.wishText)?.refusal?.reason,
+    reason: refusalOf(state.queues, task)?.reason,
     size: task.size,
     clients: clientsOf(state, key),
     dependencies: task.dependencies.map(({ key }) => key),

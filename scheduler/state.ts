@@ -91,6 +91,8 @@ export interface WorkerRecord {
   readonly sessions: Set<string>;
   /** Whether its memory is so full that it gets no new tasks. */
   paused: boolean;
+  /** Milliseconds that it takes for a task, on the average of the latest; `Infinity` while that is not known. */
+  pace: number;
   /** Its place among the workers that take tasks; -1 where it takes none. */
   level: number;
   /** The host that runs, or is about to. */

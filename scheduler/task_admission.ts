@@ -14,6 +14,7 @@ import { type ClientRecord, NO_WISHES, type SchedulerState, wishesOf, wishTextOf
 import { failTask } from "./task_endings.ts";
 import { keepValue } from "./task_events.ts";
 import { dataHolders, moveTask } from "./task_moves.ts";
+import { refusalOf } from "./task_queue.ts";
 import { NOWHERE, type TaskRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellClient, type Turn } from "./turn.ts";
 
@@ -114,7 +115,7 @@ export function presentStatus(state: SchedulerState, task: TaskRecord): StatusBo
     case "erred":
       return task.failure;
     case "waiting": {
-      const refusal = state.queues.get(task.wishText)?.refusal;
+      const refusal = refusalOf(state.queues, task);
       return refusal && statusOf("no-worker", { reason: refusal.reason });
     }
     default:

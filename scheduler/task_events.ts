@@ -11,6 +11,7 @@ import type { EventOf } from "./events.ts";
 import { holdAll } from "./holding.ts";
 import { alsoMove } from "./leaving.ts";
 import { answerLookups } from "./lookups.ts";
+import { keepPace } from "./open_workers.ts";
 import { finishedStatus } from "./task_admission.ts";
 import { clearTimers, dropHeld, failTask, loseResults } from "./task_endings.ts";
 import { forgetAt, keepAt, moveTask, sendForget, vacateTask } from "./task_moves.ts";
@@ -31,6 +32,7 @@ export function onComputed(turn: Turn, event: EventOf<"computed">): void {
   const task = findTask(turn, event, "task");
   if (!task || task.run !== event.run) return refuse(turn, event);
   const worker = task.worker!;
+  keepPace(worker, event.took, size + bytesNeeded(task));
   vacateTask(turn, task);
   task.size = size;
   if (size > SMALL_RESULT) keepAt(worker, task);
@@ -39,6 +41,16 @@ export function onComputed(turn: Turn, event: EventOf<"computed">): void {
   holdAll(turn.state, key, refs, true);
   keepValue(turn, task, worker.name);
   alsoMove(worker, task);
+}
+
+/** A host has not begun a task, as others take longer than was to be expected. */
+export function onReturned(turn: Turn, event: EventOf<"returned">): void {
+  const task = findTask(turn, event, "task");
+  if (!task || task.run !== event.run) return;
+  // What is quick again will show.
+  task.worker!.pace = Infinity;
+  vacateTask(turn, task);
+  begin(turn, task, "its worker gave it back");
 }
 
 /** A task failed, or could not start. */
@@ -91,6 +103,13 @@ export function keepValue(turn: Turn, task: TaskRecord, where: string): void {
   if (task.lookups.length > 0) answerLookups(turn, task);
   settleWaiters(turn, task);
   if (task.waiters.size === 0) turn.suspects.add(task);
+}
+
+/** What had to be brought to where it ran. */
+function bytesNeeded({ recipe, dependencies }: TaskRecord): number {
+  let bytes = recipe?.args.length ?? 0;
+  for (const dependency of dependencies) if (dependency.kind !== "actor") bytes += dependency.size;
+  return bytes;
 }
 
 function tryAgain(turn: Turn, task: TaskRecord, missing: readonly string[]): void {

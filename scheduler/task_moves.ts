@@ -6,9 +6,9 @@
 
 import type { DataHolder, StatusBody } from "../protocol/mod.ts";
 import { freeResources, holdResources, InvalidTransitionError } from "./assignment.ts";
-import { updateOpen } from "./open_workers.ts";
+import { leastSlotsOf, updateOpen } from "./open_workers.ts";
 import type { SchedulerState, WorkerRecord } from "./state.ts";
-import { createTaskQueue, pushTask, removeTask } from "./task_queue.ts";
+import { createTaskQueue, isCautious, pushTask, queueNameOf, removeTask } from "./task_queue.ts";
 import { NOWHERE, type TaskRecord } from "./task_record.ts";
 import { TASK_TRANSITIONS, type TaskState } from "./task_states.ts";
 import { statusOf, tellHolders, type Turn } from "./turn.ts";
@@ -56,6 +56,8 @@ export function vacateTask(turn: Turn, task: TaskRecord): void {
   if (worker.processing.delete(task)) {
     freeResources(turn, worker, task.wishes.resources);
     refreshWorker(turn, worker);
+    // There is room for a task that must not wait behind others.
+    if (worker.processing.size === leastSlotsOf(worker) - 1) countCapacity(turn);
   } else {
     worker.storing.delete(task);
   }
@@ -63,7 +65,10 @@ export function vacateTask(turn: Turn, task: TaskRecord): void {
 
 /** Finds out anew whether, and before which others, a worker takes tasks. */
 export function refreshWorker(turn: Turn, worker: WorkerRecord): void {
-  if (!updateOpen(turn.state.open, worker)) return;
+  if (updateOpen(turn.state.open, worker)) countCapacity(turn);
+}
+
+function countCapacity(turn: Turn): void {
   turn.state.capacity++;
   turn.tasksReady = true;
 }
@@ -144,8 +149,9 @@ function enqueue(turn: Turn, task: TaskRecord): void {
     unstored.add(task);
     return;
   }
-  let queue = queues.get(task.wishText);
-  if (!queue) queues.set(task.wishText, queue = createTaskQueue(task.wishes, task.wishText));
+  const name = queueNameOf(task);
+  let queue = queues.get(name);
+  if (!queue) queues.set(name, queue = createTaskQueue(task, isCautious(task)));
   pushTask(queue, task);
   const { refusal } = queue;
   if (refusal) tellHolders(turn, task, statusOf("no-worker", { reason: refusal.reason }));
@@ -156,7 +162,8 @@ function dequeue({ queues, unstored }: SchedulerState, task: TaskRecord): void {
     unstored.delete(task);
     return;
   }
-  const queue = queues.get(task.wishText)!;
+  const name = queueNameOf(task);
+  const queue = queues.get(name)!;
   removeTask(queue, task);
-  if (queue.heap.length === 0) queues.delete(task.wishText);
+  if (queue.heap.length === 0) queues.delete(name);
 }

@@ -7,7 +7,7 @@
 
 import { type DependenciesBody, SMALL_RESULT } from "../protocol/mod.ts";
 import { handleOf } from "./lookups.ts";
-import { isOpen, leastOccupied, occupation, takesTasks } from "./open_workers.ts";
+import { hasLeastSlot, isOpen, leastOccupied, occupation, takesTasks } from "./open_workers.ts";
 import { hasAtAll, hasFree, isReady, isWanted, refuse } from "./placement.ts";
 import type { SchedulerState, WorkerRecord } from "./state.ts";
 import { dataHolders, occupy } from "./task_moves.ts";
@@ -53,14 +53,16 @@ function nextQueue({ queues, capacity }: SchedulerState): TaskQueue | undefined 
 
 function chooseWorker(state: SchedulerState, queue: TaskQueue, task: TaskRecord): WorkerRecord | undefined {
   const there = bytesThere(task);
+  const takes = queue.cautious ? hasLeastSlot : isOpen;
   if (queue.wishText === "") {
     let best = leastOccupied(state.open);
-    if (!best || !there) return best;
+    if (!best || !takes(best)) return undefined;
+    if (!there) return best;
     // Another worker than the least occupied is better only where something is.
     for (const dependency of task.dependencies) {
       if (dependency.kind === "actor") continue;
       for (const worker of dependency.holders) {
-        if (!isOpen(worker)) continue;
+        if (!takes(worker)) continue;
         const more = there(worker) - there(best);
         if (more > 0 || (more === 0 && occupation(worker) < occupation(best))) best = worker;
       }
@@ -70,7 +72,7 @@ function chooseWorker(state: SchedulerState, queue: TaskQueue, task: TaskRecord)
   let best: Fitting | undefined;
   for (const fitting of fittingWorkers(state, queue)) {
     const { worker } = fitting;
-    if (!isOpen(worker) || !hasFree(worker, queue.wishes.resources)) continue;
+    if (!takes(worker) || !hasFree(worker, queue.wishes.resources)) continue;
     if (!best || compare(fitting, best, there) < 0) best = fitting;
   }
   return best?.worker;

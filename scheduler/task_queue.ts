@@ -30,6 +30,8 @@ export interface TaskQueue {
   readonly wishes: Wishes;
   /** The same as text. */
   readonly wishText: string;
+  /** Whether they must not wait behind others on a worker. */
+  readonly cautious: boolean;
   /** The tasks, as a heap. */
   readonly heap: TaskRecord[];
   /** The scheduler's capacity when no worker was found for the first of them; -1 where that was not tried. */
@@ -42,9 +44,27 @@ export interface TaskQueue {
   fittingAt: number;
 }
 
-/** An empty queue. */
-export function createTaskQueue(wishes: Wishes, wishText: string): TaskQueue {
-  return { wishes, wishText, heap: [], stuckAt: -1, refusal: undefined, fitting: [], fittingAt: -1 };
+/**
+ * Whether a task is given to workers only where few others are. One that may run only once would be lost with the worker
+ * although it had not begun; one that was lost with others may be the cause, or would be blamed for what the cause does.
+ */
+export function isCautious({ pure, deaths }: TaskRecord): boolean {
+  return !pure || deaths > 0;
+}
+
+/** The name of the queue of a task. */
+export function queueNameOf(task: TaskRecord): string {
+  return isCautious(task) ? `!${task.wishText}` : task.wishText;
+}
+
+/** Why a task that waits has no worker; `undefined` where slots will become free by themselves. */
+export function refusalOf(queues: ReadonlyMap<string, TaskQueue>, task: TaskRecord): QueueRefusal | undefined {
+  return queues.get(queueNameOf(task))?.refusal;
+}
+
+/** An empty queue, for tasks such as this one. */
+export function createTaskQueue({ wishes, wishText }: TaskRecord, cautious: boolean): TaskQueue {
+  return { wishes, wishText, cautious, heap: [], stuckAt: -1, refusal: undefined, fitting: [], fittingAt: -1 };
 }
 
 /** Whether one task goes before another. */

@@ -27,7 +27,7 @@ export const TASK_TRANSITIONS: Readonly<Record<TaskState, Readonly<Partial<Recor
   },
   processing: {
     memory: "its host computed or stored it",
-    waiting: "it failed, and retries are left; or its host was lost, and it may run again",
+    waiting: "it failed, and retries are left; its host gave it back; or was lost, and it may run again",
     blocked: "its host could not fetch what it depends on; or that is lost as well",
     released: "nobody needs it any more, but what depended on it may have to run again",
     erred: "it failed; its timeout passed; or its host was lost, and it must not run again",

@@ -28,7 +28,7 @@ import { sweep } from "./liveness.ts";
 import { onRestarted, onRestartOver } from "./restarts.ts";
 import type { SchedulerState } from "./state.ts";
 import { onFulfilled, onPromised, onScattered } from "./task_admission.ts";
-import { onAgain, onComputed, onComputeFailed, onStored } from "./task_events.ts";
+import { onAgain, onComputed, onComputeFailed, onReturned, onStored } from "./task_events.ts";
 import { placeTasks } from "./task_placement.ts";
 import { meetExpectations, onExpectedOver } from "./expected.ts";
 import { createTurn, type Turn } from "./turn.ts";
@@ -76,6 +76,7 @@ const HANDLERS: { readonly [T in EventType]: (turn: Turn, event: EventOf<T>) => 
   ended: onEnded,
   computed: onComputed,
   computeFailed: onComputeFailed,
+  returned: onReturned,
   stored: onStored,
   copied: onCopied,
   copyFailed: onCopyFailed,

@@ -46,6 +46,7 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     fullOf: "",
     sessions: new Set(),
     paused: false,
+    pace: Infinity,
     level: -1,
     host: undefined,
     draining: false,

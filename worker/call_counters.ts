@@ -178,10 +178,11 @@ export class CallCounters {
     start(call, this.#methodsOf(TASKS)(call.name), this.#clock.now(), bytes);
   }
 
-  /** The function of a task has given its result. */
-  taskFinished(key: string, call: CountedCall, bytes: number): void {
+  /** The function of a task has given its result. Returns the milliseconds that it took. */
+  taskFinished(key: string, call: CountedCall, bytes: number): number {
     const time = finish(call, this.#clock.now(), bytes);
     if (this.#recorder.watching) this.#recorder.called({ key, className: TASKS }, call, time, false);
+    return time;
   }
 
   /** It threw, or what it gave cannot be sent. */

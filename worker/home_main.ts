@@ -78,7 +78,7 @@ function serveHost({ host }: HomeBoot, watchdog: Watchdog): void {
       say(message) {
         if (message.type === "counted") return counters.add(message.news);
         // What was counted until now comes before what it led to.
-        if (message.type === "settled") counters.tell();
+        if (message.type === "settled" || message.type === "computed") counters.tell();
         if (message.type !== "ready") return say(message);
         // Its memory is this process's own; the watchdog looks at it.
         const { address, now } = message;

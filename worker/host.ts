@@ -186,10 +186,10 @@ export class Host {
       inlineModules,
       start: dataPlane && ((home, kind, own) => this.#starter.startForTasks(home, kind, own)),
       startsProcesses: nanny !== undefined,
-      clock,
       threads: options.threads,
       graphOf,
       workerName: settings.workerName,
+      clock,
     });
     this.#spilling = new Spilling({
       results: this.#results,
@@ -208,6 +208,7 @@ export class Host {
       getData: (holder, key) => inline.scope.session.getData(holder, key),
       report: {
         computed: (...said) => this.#link!.computed(...said),
+        returned: (...said) => this.#link!.returned(...said),
         computeFailed: (...said) => this.#link!.computeFailed(...said),
         stored: (...said) => this.#link!.stored(...said),
         copied: (...said) => this.#link!.copied(...said),
@@ -226,7 +227,7 @@ export class Host {
       clock,
       onCreate: (order) => void this.#create(order),
       onDestroy: ({ key, incarnation }) => void this.#pool.destroy(key, incarnation),
-      onCompute: (order) => void this.#tasks.compute(order),
+      onCompute: (order) => this.#tasks.compute(order),
       onCancelCompute: (order) => this.#tasks.cancel(order),
       onStore: (order) => this.#tasks.store(order),
       onCopy: (order) => void this.#tasks.copy(order),

@@ -49,6 +49,18 @@ import type { HostReport } from "../protocol/report.ts";
 /** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
 const PING_INTERVAL = 3000;
 
+/** What came of a task. */
+export interface TaskResult {
+  /** Bytes of its result. */
+  readonly size: number;
+  /** The result, where it is small. */
+  readonly value: Uint8Array | undefined;
+  /** Keys of the actors and futures in it. */
+  readonly refs: readonly string[];
+  /** Milliseconds in which its function ran. */
+  readonly took: number;
+}
+
 /** What a link tells its owner. */
 export interface HostLinkOptions {
   /** What the host says of itself. */
@@ -162,9 +174,14 @@ export class HostLink {
     this.#connection.send({ op: "ended", key, incarnation, reason });
   }
 
-  /** A task ran, and this host keeps its result; `value` is the result where it is small. */
-  computed({ key, run }: TaskRun, size: number, value: Uint8Array | undefined, refs: readonly string[]): void {
-    this.#connection.send({ op: "computed", key, run, size, value, refs });
+  /** A task ran, and this host keeps its result, unless it is small. */
+  computed({ key, run }: TaskRun, { size, value, refs, took }: TaskResult): void {
+    this.#connection.send({ op: "computed", key, run, size, value, refs, took: Math.round(took * 1000) });
+  }
+
+  /** A task did not begin, and should run elsewhere. */
+  returned({ key, run }: TaskRun): void {
+    this.#connection.send({ op: "returned", key, run });
   }
 
   /** A task failed, or did not start because nobody gave what `missing` names. */

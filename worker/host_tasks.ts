@@ -4,7 +4,9 @@
  * @module
  */
 
+import { afterThisTurn } from "../connection/mod.ts";
 import {
+  BodyCache,
   type DataHolder,
   dataHolders,
   decodeBody,
@@ -15,6 +17,7 @@ import {
   type MessageOf,
   ownBytes,
   SMALL_RESULT,
+  type SubmitBody,
   submitBody,
 } from "../protocol/mod.ts";
 import type { HostLink, TaskRun } from "./host_link.ts";
@@ -22,14 +25,17 @@ import type { FetchedValue, TaskOutcome } from "./isolate.ts";
 import type { ModulePolicy } from "./module_policy.ts";
 import type { ResultStore, StoredResult } from "./result_store.ts";
 import type { Spilling } from "./spilling.ts";
-import type { TaskIsolates } from "./task_isolates.ts";
+import type { TaskAnswer, TaskIsolates } from "./task_isolates.ts";
 import { cancelledTask } from "./task_runner.ts";
 
 /** After a result of more bytes it is looked whether memory is nearly full: until it is told, no other task comes. */
 const LARGE = 1024 * 1024;
 
 /** What tells the scheduler of tasks. */
-export type TaskReporter = Pick<HostLink, "computed" | "computeFailed" | "stored" | "copied" | "copyFailed">;
+export type TaskReporter = Pick<
+  HostLink,
+  "computed" | "computeFailed" | "returned" | "stored" | "copied" | "copyFailed"
+>;
 
 /** Options of {@linkcode HostTasks}. */
 export interface HostTasksOptions {
@@ -51,18 +57,21 @@ export interface HostTasksOptions {
 
 /** An order that has no answer yet. */
 interface Job {
+  readonly order: MessageOf<"compute">;
   cancelled: boolean;
-  /** Whether its function may be running. */
+  /** Whether it was given to the isolates. */
   running: boolean;
 }
 
 /** The tasks of one host. */
 export class HostTasks {
   readonly #options: HostTasksOptions;
-  /** By key and run. */
-  readonly #jobs = new Map<string, Job>();
+  /** By attempt: the scheduler never counts two alike. */
+  readonly #jobs = new Map<number, Job>();
+  readonly #bodies = new BodyCache(submitBody, "submit");
   /** Values that are on their way, so that tasks which need the same one ask once. */
   readonly #fetching = new Map<string, Promise<StoredResult | undefined>>();
+  #checked: string | undefined;
   #idle = Promise.withResolvers<void>();
   #ended = false;
 
@@ -77,22 +86,29 @@ export class HostTasks {
   }
 
   /** Runs a task. It gets exactly one answer, also where it is cancelled. */
-  async compute(message: MessageOf<"compute">): Promise<void> {
-    const job: Job = { cancelled: false, running: false };
-    this.#jobs.set(idOf(message), job);
-    const outcome = await this.#outcome(message, job).catch((error) => refused(error));
-    if ("ok" in outcome && outcome.ok && outcome.value.length > LARGE) await this.#options.memory.relieve();
-    if (this.#jobs.get(idOf(message)) === job) this.#jobs.delete(idOf(message));
-    if (this.#jobs.size === 0) this.#idle.resolve();
-    if (!this.#ended) this.#tell(message, job, outcome);
+  compute(order: MessageOf<"compute">): void {
+    const job: Job = { order, cancelled: false, running: false };
+    this.#jobs.set(order.run, job);
+    try {
+      const submitted = this.#bodies.decode(order.submitted);
+      this.#check(submitted.target.module);
+      const { relieving } = this.#options.memory;
+      if (relieving === undefined && order.dependencies === undefined) return this.#run(job, submitted, []);
+      this.#prepare(job, relieving).then((found) => {
+        if ("missing" in found) this.#answer(job, found);
+        else this.#run(job, submitted, found);
+      }).catch((error) => this.#answer(job, refused(error)));
+    } catch (error) {
+      this.#answer(job, refused(error));
+    }
   }
 
   /** Nobody wants the result any more. */
-  cancel(message: MessageOf<"cancelCompute">): void {
-    const job = this.#jobs.get(idOf(message));
-    if (job === undefined) return;
+  cancel({ key, run }: MessageOf<"cancelCompute">): void {
+    const job = this.#jobs.get(run);
+    if (job?.order.key !== key) return;
     job.cancelled = true;
-    if (job.running) this.#options.isolates.cancel(message.key, message.run);
+    if (job.running) this.#options.isolates.cancel(key, run);
   }
 
   /** Keeps a scattered value. */
@@ -129,35 +145,59 @@ export class HostTasks {
     return this.#idle.promise;
   }
 
-  #tell({ key, run }: TaskRun, job: Job, outcome: TaskOutcome | Missing): void {
+  /** Fetches what a task depends on. */
+  async #prepare({ order }: Job, relieving: Promise<void> | undefined): Promise<readonly FetchedValue[] | Missing> {
+    if (relieving) await relieving;
+    if (order.dependencies === undefined) return [];
+    const dependencies = decodeBody(dependenciesBody, order.dependencies, "dependencies");
+    const found = await Promise.all(dependencies.map((dependency) => this.#find(dependency)));
+    const missing = dependencies.filter((_, index) => found[index] === undefined).map(({ key }) => key);
+    if (missing.length > 0) return { missing };
+    return found.filter((value) => value !== undefined);
+  }
+
+  #run(job: Job, submitted: SubmitBody, values: readonly FetchedValue[]): void {
+    const { target, home, permissions, memoryLimit } = submitted;
+    const { key, run, args, refs } = job.order;
+    if (job.cancelled) return this.#answer(job, refused(cancelledTask(key, "no")));
+    job.running = true;
+    const order = { key, run, target, args, refs, values, home, permissions, memoryLimit };
+    this.#options.isolates.run(order, (answer) => this.#answer(job, answer));
+  }
+
+  #answer(job: Job, answer: Answer): void {
+    const isLarge = typeof answer === "object" && "ok" in answer && answer.ok && answer.value.length > LARGE;
+    // Before another task comes, there must be room for it.
+    const relieved = isLarge ? this.#options.memory.relieve() : undefined;
+    if (relieved) relieved.then(() => this.#tell(job, answer));
+    else this.#tell(job, answer);
+  }
+
+  #tell(job: Job, answer: Answer): void {
+    const { key, run } = job.order;
+    this.#jobs.delete(run);
+    if (this.#jobs.size === 0) this.#idle.resolve();
+    if (this.#ended) return;
     const { report, results } = this.#options;
-    if ("missing" in outcome) return report.computeFailed({ key, run }, "no", lostError(key, outcome), outcome.missing);
-    if (!outcome.ok) return report.computeFailed({ key, run }, outcome.failure.executed, outcome.failure.error, []);
+    if (answer === "returned") return report.returned({ key, run });
+    if ("missing" in answer) return report.computeFailed({ key, run }, "no", lostError(key, answer), answer.missing);
+    if (!answer.ok) return report.computeFailed({ key, run }, answer.failure.executed, answer.failure.error, []);
     if (job.cancelled) {
       return report.computeFailed({ key, run }, "yes", encodeError(cancelledTask(key, "yes")), []);
     }
-    const { value, refs } = outcome;
+    const { value, refs, took } = answer;
     // A small one the scheduler keeps.
     const isSmall = value.length <= SMALL_RESULT;
-    if (!isSmall) results.put(key, run, { bytes: value, refs });
-    report.computed({ key, run }, value.length, isSmall ? value : undefined, refs);
+    if (!isSmall) results.put(key, run, { bytes: ownBytes(value), refs });
+    report.computed({ key, run }, { size: value.length, value: isSmall ? value : undefined, refs, took });
   }
 
-  async #outcome(message: MessageOf<"compute">, job: Job): Promise<TaskOutcome | Missing> {
-    const { key, run, args, refs } = message;
-    const { target, home, permissions, memoryLimit } = decodeBody(submitBody, message.submitted, "submit");
-    this.#options.policy.check(target.module);
-    const { relieving } = this.#options.memory;
-    if (relieving) await relieving;
-    const dependencies = decodeBody(dependenciesBody, message.dependencies, "dependencies");
-    const found = await Promise.all(dependencies.map((dependency) => this.#find(dependency)));
-    const missing = dependencies.filter((_, index) => found[index] === undefined).map(({ key }) => key);
-    if (job.cancelled) return refused(cancelledTask(key, "no"));
-    if (missing.length > 0) return { missing };
-    const values = found.filter((value) => value !== undefined);
-    job.running = true;
-    const task = { key, run, target, args, refs, values };
-    return await this.#options.isolates.run({ ...task, home, permissions, memoryLimit });
+  /** Of what comes in one turn of the event loop the same module is looked at once. */
+  #check(module: string): void {
+    if (module === this.#checked) return;
+    this.#options.policy.check(module);
+    if (this.#checked === undefined) afterThisTurn(() => this.#checked = undefined);
+    this.#checked = module;
   }
 
   async #find({ key, run, value, refs, holders }: DependenciesBody[number]): Promise<FetchedValue | undefined> {
@@ -208,6 +248,8 @@ export class HostTasks {
 interface Missing {
   readonly missing: readonly string[];
 }
+
+type Answer = TaskAnswer | Missing;
 
 function refused(error: unknown): TaskOutcome {
   const envelope = encodeError(error).slice();

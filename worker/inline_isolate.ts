@@ -22,7 +22,7 @@ import type {
   IsolateSettings,
   LoopView,
   TaskOrder,
-  TaskOutcome,
+  TaskReceiver,
 } from "./isolate.ts";
 import { IsolateScope, type IsolateScopeOptions } from "./isolate_scope.ts";
 import type { StoredResults } from "./result_store.ts";
@@ -85,8 +85,10 @@ export class InlineIsolate implements Isolate {
     return this.#home.destroy(key, incarnation, reason);
   }
 
-  compute(order: TaskOrder): Promise<TaskOutcome> {
-    return this.#tasks.compute(order);
+  compute(order: TaskOrder, receiver: TaskReceiver): void {
+    const outcome = this.#tasks.run(order);
+    if (outcome instanceof Promise) outcome.then((outcome) => receiver.settle(outcome));
+    else receiver.settle(outcome);
   }
 
   cancelCompute(key: string, run: number): void {

@@ -111,10 +111,21 @@ export interface TaskOrder {
   readonly asyncOnly: boolean;
 }
 
-/** What came of a task: its encoded result with the keys of the actors and futures in it, or why there is none. */
+/**
+ * What came of a task: its encoded result with the keys of the actors and futures in it, and the milliseconds that its
+ * function took; or why there is none.
+ */
 export type TaskOutcome =
-  | { readonly ok: true; readonly value: Uint8Array<ArrayBuffer>; readonly refs: readonly string[] }
+  | { readonly ok: true; readonly value: Uint8Array; readonly refs: readonly string[]; readonly took: number }
   | { readonly ok: false; readonly failure: CreateFailure };
+
+/** Who hears what came of a task, once. */
+export interface TaskReceiver {
+  /** It has come to its end. The bytes of a small value are good until this returns. */
+  settle(outcome: TaskOutcome): void;
+  /** Its isolate has ended before that. One that had not begun may run elsewhere. */
+  lose(begun: boolean): void;
+}
 
 /** What an isolate asks of its host. */
 export interface HostServices {
@@ -183,8 +194,8 @@ export interface ActorIsolate {
 export interface TaskIsolate {
   /** Its id within the host: `inline`, `task-1` … */
   readonly home: string;
-  /** Loads the module if it must, runs the function, and encodes what it gives. */
-  compute(order: TaskOrder): Promise<TaskOutcome>;
+  /** Loads the module if it must, runs the function, and encodes what it gives; `receiver` may hear of it at once. */
+  compute(order: TaskOrder, receiver: TaskReceiver): void;
   /** Nobody wants the result any more: a function that awaits sees its signal, and its outcome is that it was cancelled. */
   cancelCompute(key: string, run: number): void;
   /** As {@linkcode ActorIsolate.close}. */
@@ -193,6 +204,14 @@ export interface TaskIsolate {
   abandon(message: string): void;
   /** As {@linkcode ActorIsolate.ended}. */
   readonly ended: Promise<IsolateEnd>;
+}
+
+/** A task isolate in a thread of its own. It runs one task after the other, in the order in which they were given. */
+export interface TaskThread extends TaskIsolate {
+  /** Takes back those that have not begun, the last that were given: nothing comes of them. Returns how many. */
+  withdraw(): number;
+  /** Tells of results that are there, also while a function holds the isolate up. */
+  look(): void;
 }
 
 /** An isolate whose calls can be looked at one by one. */

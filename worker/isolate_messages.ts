@@ -8,11 +8,11 @@
  * @module
  */
 
-import type { LossReason } from "../protocol/mod.ts";
+import type { LossReason, SubmittedTarget } from "../protocol/mod.ts";
 import type { RecorderNews } from "./call_recorder.ts";
 import type { CounterNews } from "./call_counters.ts";
 import type { MirrorMessage } from "./counter_mirror.ts";
-import type { CreateOrder, CreateOutcome, IsolateSettings, TaskOrder, TaskOutcome } from "./isolate.ts";
+import type { CreateOrder, CreateOutcome, IsolateSettings, TaskOutcome } from "./isolate.ts";
 
 /** What an isolate is told at its start. */
 export interface IsolateSetup {
@@ -22,6 +22,8 @@ export interface IsolateSetup {
   readonly address: string;
   /** What every isolate of the host knows. */
   readonly settings: IsolateSettings;
+  /** What the two share for tasks: see `task_board.ts`. Left out where they share no memory. */
+  readonly board?: SharedArrayBuffer | undefined;
   /** Whether it may not dial: then it talks to the scheduler through its host, and its calls are relayed. */
   readonly viaHost: boolean;
 }
@@ -41,10 +43,29 @@ export interface IsolateRequests {
     readonly asked: { readonly key: string; readonly incarnation: string; readonly reason: LossReason | "released" };
     readonly answered: undefined;
   };
-  /** Runs a task. */
-  compute: { readonly asked: { readonly order: TaskOrder }; readonly answered: TaskOutcome };
   /** Ends all actors, after their calls and with their dispose hooks. */
   close: { readonly asked: { readonly timeout: number }; readonly answered: undefined };
+}
+
+/** A task to run, without its bytes: how many there are of each stands in their place. */
+export interface PackedOrder {
+  /** Its number among all of the isolate. */
+  readonly number: number;
+  readonly key: string;
+  readonly run: number;
+  readonly target: SubmittedTarget;
+  readonly refs: readonly string[];
+  readonly asyncOnly: boolean;
+  readonly args: number;
+  readonly values: readonly { readonly key: string; readonly refs: readonly string[]; readonly bytes: number }[];
+}
+
+/** Tasks to run, one after the other. */
+export interface PackedOrders {
+  readonly type: "compute";
+  readonly orders: readonly PackedOrder[];
+  /** The bytes of all of them: of each first its arguments, then the values. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** The name of a request. */
@@ -55,6 +76,7 @@ export type ToIsolate =
   | {
     [N in IsolateRequestName]: { readonly type: N; readonly id: number } & IsolateRequests[N]["asked"];
   }[IsolateRequestName]
+  | PackedOrders
   /** Serves a relayed caller. */
   | { readonly type: "serve"; readonly port: MessagePort }
   /** Somebody looks at calls, or nobody does any more. */
@@ -80,6 +102,10 @@ export type FromIsolate =
   | { readonly type: "failed"; readonly message: string }
   /** The answer to the request of that id. */
   | { readonly type: "settled"; readonly id: number; readonly value: IsolateRequests[IsolateRequestName]["answered"] }
+  /** What came of the task of that number. */
+  | { readonly type: "computed"; readonly number: number; readonly outcome: TaskOutcome }
+  /** There are results on the board. */
+  | { readonly type: "results" }
   /** Where it counts. */
   | { readonly type: "counted"; readonly news: CounterNews }
   /** What it has to say of single calls, and of what user code prints. */

@@ -24,6 +24,8 @@ import type {
   ToIsolate,
 } from "./isolate_messages.ts";
 import { IsolateScope } from "./isolate_scope.ts";
+import { TaskBoard } from "./task_board.ts";
+import { TaskLine } from "./task_line.ts";
 import { TaskRunner } from "./task_runner.ts";
 
 /** Milliseconds for the last frames of an isolate that exits to reach their sockets. */
@@ -44,7 +46,8 @@ export class IsolateServer {
   readonly #say: IsolateServerOptions["say"];
   readonly #scope: IsolateScope;
   readonly #home: ActorHome;
-  readonly #tasks: TaskRunner;
+  readonly #runner: TaskRunner;
+  readonly #tasks: TaskLine;
   readonly #callers: CallerSet;
   readonly #recorder: CallRecorder;
   readonly #tickets: Tickets;
@@ -52,7 +55,7 @@ export class IsolateServer {
 
   /** Guards the isolate, listens where it has to, and takes orders from then on. */
   constructor({ setup, say, connect }: IsolateServerOptions) {
-    const { home: id, address: given, settings, viaHost } = setup;
+    const { home: id, address: given, settings, board, viaHost } = setup;
     this.#say = say;
     const address = settings.listen === undefined ? given : listen(settings.listen, (request) => door(request));
     this.#tickets = new Tickets((ticket) => say({ type: "ticket", id: ticket }));
@@ -61,7 +64,13 @@ export class IsolateServer {
     this.#recorder = new CallRecorder(guardedClock, (news) => say({ type: "observed", news }));
     const counters = new CallCounters(this.#scope.loop.clock, this.#recorder, (news) => say({ type: "counted", news }));
     this.#home = new ActorHome({ scope: this.#scope, counters });
-    this.#tasks = new TaskRunner(this.#scope, counters);
+    this.#runner = new TaskRunner(this.#scope, counters);
+    this.#tasks = new TaskLine({
+      runner: this.#runner,
+      board: board && new TaskBoard(board),
+      clock: guardedClock,
+      say,
+    });
     this.#callers = new CallerSet(this.#home);
     this.#scope.serveLocal = (transport) => this.serve(transport);
     const door = createCallerDoor({
@@ -96,15 +105,11 @@ export class IsolateServer {
       case "collect":
         return collectGarbage();
       case "cancelCompute":
-        return this.#tasks.cancel(message.key, message.run);
+        return this.#runner.cancel(message.key, message.run);
       case "ticket":
         return this.#tickets.settle(message);
-      case "compute": {
-        const outcome = await this.#tasks.compute(message.order);
-        // One that exits answers nothing more: its end says what became of the task.
-        if (this.#exiting) return;
-        return this.#settle(message.id, outcome, outcome.ok ? [outcome.value.buffer] : []);
-      }
+      case "compute":
+        return this.#tasks.take(message);
       case "create":
         return this.#settle(message.id, await this.#home.create(message.order));
       case "destroy":
@@ -122,6 +127,7 @@ export class IsolateServer {
   exit(how: string): void {
     if (this.#exiting) return;
     this.#exiting = true;
+    this.#tasks.end();
     this.#say({ type: "exiting", how });
     this.#home.end("isolate-exit");
     // The call that asked for it gets its answer when its stack has unwound.
@@ -131,12 +137,8 @@ export class IsolateServer {
     });
   }
 
-  #settle(
-    id: number,
-    value: IsolateRequests[IsolateRequestName]["answered"],
-    transfer: Transferable[] = [],
-  ): void {
-    this.#say({ type: "settled", id, value }, transfer);
+  #settle(id: number, value: IsolateRequests[IsolateRequestName]["answered"]): void {
+    this.#say({ type: "settled", id, value });
   }
 
   /** Resolves when the last frames have had time to leave: after it the host ends this isolate. */

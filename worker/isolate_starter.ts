@@ -7,7 +7,7 @@
 import type { Clock } from "../connection/mod.ts";
 import type { HomeKind } from "../protocol/mod.ts";
 import type { HomeGrants } from "./home_permissions.ts";
-import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
+import type { ActorIsolate, HostServices, Isolate, IsolateSettings, TaskThread } from "./isolate.ts";
 import type { OwnIsolate } from "./isolate_pool.ts";
 import type { NannyServices } from "./nanny_services.ts";
 import { startProcessIsolate } from "./process_isolate.ts";
@@ -46,12 +46,12 @@ export class IsolateStarter {
    * @param own Where it is one actor's alone.
    * @throws {ActorStartError} Where it is to do more than its host may.
    */
-  start(home: string, kind: HomeKind, own?: OwnIsolate): Promise<Isolate> {
+  start(home: string, kind: HomeKind, own?: OwnIsolate): Promise<ActorIsolate> {
     return this.#start(home, kind, this.#options.settings, own);
   }
 
   /** The same for tasks, which nobody calls. */
-  startForTasks(home: string, kind: HomeKind, own?: OwnIsolate): Promise<Isolate> {
+  startForTasks(home: string, kind: HomeKind, own?: OwnIsolate): Promise<TaskThread> {
     return this.#start(home, kind, { ...this.#options.settings, listen: undefined }, own);
   }
 
@@ -60,11 +60,16 @@ export class IsolateStarter {
     await this.#listener?.[Symbol.asyncDispose]();
   }
 
-  async #start(home: string, kind: HomeKind, settings: IsolateSettings, own?: OwnIsolate): Promise<Isolate> {
+  async #start(
+    home: string,
+    kind: HomeKind,
+    settings: IsolateSettings,
+    own?: OwnIsolate,
+  ): Promise<Isolate & TaskThread> {
     const { services, clock, nanny, addressOf, onStarted } = this.#options;
     const options = { home, kind, address: addressOf(home), settings, services, clock };
     const grants = own && grantsOf(own, settings);
-    let isolate: Isolate;
+    let isolate: Isolate & TaskThread;
     if (kind === "process") {
       const listener = this.#listener ??= new SecretListener(clock);
       isolate = await startProcessIsolate({

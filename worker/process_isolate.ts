@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import { CounterMirror } from "./counter_mirror.ts";
 import { type HomeGrants, reachesAll } from "./home_permissions.ts";
-import type { HostServices, Isolate } from "./isolate.ts";
+import type { HostServices, Isolate, TaskThread } from "./isolate.ts";
 import { type FromHome, type IsolateSetup, SCHEDULER, type SentToIsolate, type ToHome } from "./isolate_messages.ts";
 import {
   type IsolateWay,
@@ -65,7 +65,7 @@ export interface ProcessIsolateOptions extends RemoteIsolateOptions {
  * @throws {ActorStartError} Where it is to do more than its host may.
  * @throws {Error} Where it ends before it takes orders.
  */
-export async function startProcessIsolate(options: ProcessIsolateOptions): Promise<Isolate> {
+export async function startProcessIsolate(options: ProcessIsolateOptions): Promise<Isolate & TaskThread> {
   const { home, settings, services, address, listener, starter, memoryLimit, grants } = options;
   const viaHost = grants !== undefined && !reachesAll(grants);
   const way = new ProcessWay({ home, address, settings, viaHost }, starter, services);

@@ -17,15 +17,20 @@ import type {
   IsolateSettings,
   LoopView,
   TaskOrder,
-  TaskOutcome,
+  TaskReceiver,
+  TaskThread,
 } from "./isolate.ts";
 import type { HeardFromIsolate, IsolateRequestName, IsolateRequests, SentToIsolate } from "./isolate_messages.ts";
+import type { TaskBoard } from "./task_board.ts";
+import { TaskSender } from "./task_sender.ts";
 
 /** Milliseconds that an isolate which exits has to tell its callers: it may be stuck in a loop that caught the exit. */
 const EXIT_GRACE = 250;
 
 /** The way to one isolate. */
 export interface IsolateWay {
+  /** What both ends share for tasks; left out where they share no memory. */
+  readonly board?: TaskBoard;
   /** Says something; what is transferred must not be used again. */
   send(message: SentToIsolate, transfer: Transferable[]): void;
   /** Opens a way for the frames of a caller. */
@@ -62,7 +67,7 @@ interface Pending {
 }
 
 /** An isolate at the other end of a way. */
-export class RemoteIsolate implements Isolate {
+export class RemoteIsolate implements Isolate, TaskThread {
   /**
    * Starts an isolate; resolves when it takes orders.
    *
@@ -88,6 +93,7 @@ export class RemoteIsolate implements Isolate {
   readonly #clock: Clock;
   readonly #workerName: string;
   readonly #services: HostServices;
+  readonly #tasks: TaskSender;
   readonly #pending = new Map<number, Pending>();
   readonly #relayed = new Set<Transport>();
   readonly #ready = Promise.withResolvers<void>();
@@ -110,6 +116,7 @@ export class RemoteIsolate implements Isolate {
       onMessage: (message) => this.#receive(message),
       onEnd: (end) => this.#end(end),
     });
+    this.#tasks = new TaskSender((orders) => this.#way.send(orders, [orders.bytes.buffer]), this.#way.board);
   }
 
   create(order: CreateOrder): Promise<CreateOutcome> {
@@ -123,17 +130,22 @@ export class RemoteIsolate implements Isolate {
     await this.#ask("destroy", { key, incarnation, reason }).catch(() => {});
   }
 
-  compute(order: TaskOrder): Promise<TaskOutcome> {
-    const args = order.args.slice();
-    // The host may keep the values, and others may need them.
-    const values = order.values.map((value) => ({ ...value, bytes: value.bytes.slice() }));
-    return this.#ask("compute", { order: { ...order, args, values } }, [
-      args.buffer,
-      ...values.map(({ bytes }) => bytes.buffer),
-    ]);
+  compute(order: TaskOrder, receiver: TaskReceiver): void {
+    if (this.#hasEnded) receiver.lose(false);
+    else this.#tasks.give(order, receiver);
+  }
+
+  withdraw(): number {
+    return this.#tasks.withdraw();
+  }
+
+  look(): void {
+    this.#tasks.look();
   }
 
   cancelCompute(key: string, run: number): void {
+    // It may be among those that have not been sent.
+    this.#tasks.flush();
     this.#tell({ type: "cancelCompute", key, run });
   }
 
@@ -197,6 +209,10 @@ export class RemoteIsolate implements Isolate {
         this.#pending.get(message.id)?.resolve(message.value as never);
         this.#pending.delete(message.id);
         return;
+      case "results":
+        return this.#tasks.look();
+      case "computed":
+        return this.#tasks.settle(message.number, message.outcome);
       case "counted":
         return this.counters.apply(message.news);
       case "observed":
@@ -232,6 +248,7 @@ export class RemoteIsolate implements Isolate {
     for (const transport of [...this.#relayed]) transport.close(CloseCode.gone, `The isolate ended: ${end.reason}`);
     for (const { reject } of this.#pending.values()) reject(this.#lost("unknown", end));
     this.#pending.clear();
+    this.#tasks.end();
     this.#ready.reject(new Error(`Cannot start the isolate ${this.home}: ${end.message}`));
     this.#resolveEnded(end);
   }

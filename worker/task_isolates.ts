@@ -1,5 +1,8 @@
 /**
- * The isolates in which one host runs tasks: one task at a time in each, and never an actor.
+ * The isolates in which one host runs tasks: one task at a time in each, and never an actor. A task may have one alone.
+ *
+ * Where functions take much less time than a message to an isolate, each is given some tasks ahead. What waits behind a
+ * function that takes longer than those before it is taken back, and runs in another isolate, or on another worker.
  *
  * @module
  */
@@ -14,12 +17,27 @@ import {
   TroupeError,
 } from "../protocol/mod.ts";
 import { LoadedModules, type ModuleGraph } from "./generations.ts";
-import type { TaskIsolate, TaskOrder, TaskOutcome } from "./isolate.ts";
+import type { TaskIsolate, TaskOrder, TaskOutcome, TaskReceiver, TaskThread } from "./isolate.ts";
 import { cannotReload, homeHere, noSuchHome, type OwnIsolate } from "./isolate_pool.ts";
 import { cancelledTask, isolateEnded } from "./task_runner.ts";
 
 /** Milliseconds that a task which was cancelled has to stop before its isolate is given up. */
 const STOP_TIME = 1000;
+
+/** Milliseconds of work that an isolate is given ahead. */
+const AHEAD = 1;
+
+/** Tasks that an isolate is given at the most. */
+const MOST_GIVEN = 32;
+
+/** How much the latest task counts in the average of what tasks take. */
+const WEIGHT = 1 / 8;
+
+/** Milliseconds between looks at what waits. */
+const LOOK_INTERVAL = 25;
+
+/** What would take more than so many looks at the present pace goes back to the scheduler. */
+const MOST_LOOKS = 4;
 
 /** Options of {@linkcode TaskIsolates}. */
 export interface TaskIsolatesOptions {
@@ -28,7 +46,7 @@ export interface TaskIsolatesOptions {
   /** What it has loaded, for actors too. */
   readonly inlineModules: LoadedModules;
   /** Starts others; `undefined` where there are no Web Workers: then everything runs in the host's own. */
-  readonly start: ((home: string, kind: HomeKind, own?: OwnIsolate) => Promise<TaskIsolate>) | undefined;
+  readonly start: ((home: string, kind: HomeKind, own?: OwnIsolate) => Promise<TaskThread>) | undefined;
   /** Whether that may be a process. @default {false} */
   readonly startsProcesses?: boolean;
   /** How many run at the most. */
@@ -51,30 +69,73 @@ export interface TaskRequest extends Omit<TaskOrder, "asyncOnly"> {
   readonly memoryLimit?: number | undefined;
 }
 
+/** What came of a task; `returned` where it has not begun, and should run elsewhere as there is too much to do here. */
+export type TaskAnswer = TaskOutcome | "returned";
+
 /** One isolate, from the moment that it was wanted. */
 interface Seat {
-  readonly home: string;
-  readonly started: Promise<TaskIsolate>;
+  /** Those among which it is as long as it is there: the shared ones, or those of one task. */
+  readonly among: Set<Seat>;
   readonly modules: LoadedModules;
-  busy: boolean;
+  /** What fitted last. */
+  fits: ModuleGraph | undefined;
+  /** `undefined` while it starts. */
+  isolate: TaskThread | undefined;
+  /** The tasks that it was given, and that have not come to their end, in their order. */
+  given: Job[];
+  /** How many have come to their end since the last look. */
+  settled: number;
 }
 
-/** A task that has no outcome yet. */
-interface Job {
-  readonly order: Omit<TaskOrder, "asyncOnly">;
-  readonly settle: (outcome: TaskOutcome) => void;
+/** A task that has no answer yet. */
+class Job implements TaskReceiver {
+  order: TaskOrder;
+  readonly answer: (answer: TaskAnswer) => void;
+  readonly #events: JobEvents;
+  graph: ModuleGraph | undefined;
   /** Where it runs; `undefined` while it waits. */
-  isolate: TaskIsolate | undefined;
+  place: Seat | "inline" | undefined;
+
+  constructor(order: TaskOrder, answer: (answer: TaskAnswer) => void, events: JobEvents) {
+    this.order = order;
+    this.answer = answer;
+    this.#events = events;
+  }
+
+  settle(outcome: TaskOutcome): void {
+    this.#events.settled(this, outcome);
+  }
+
+  lose(begun: boolean): void {
+    this.#events.lost(this, begun);
+  }
+}
+
+interface JobEvents {
+  readonly settled: (job: Job, outcome: TaskOutcome) => void;
+  readonly lost: (job: Job, begun: boolean) => void;
 }
 
 /** The isolates in which one host runs tasks. */
 export class TaskIsolates {
   readonly #options: TaskIsolatesOptions;
   readonly #seats = new Set<Seat>();
-  readonly #jobs = new Set<Job>();
-  /** Those that wait for an isolate, and such as have been cancelled meanwhile. */
-  readonly #waiting: { readonly job: Job; readonly graph: ModuleGraph }[] = [];
+  /** Those that are there for one task. */
+  readonly #alone = new Set<Seat>();
+  /** By attempt: the scheduler never counts two alike. */
+  readonly #jobs = new Map<number, Job>();
+  /** Those that wait for an isolate, and such as have an answer meanwhile. */
+  #waiting: Job[] = [];
+  readonly #events: JobEvents = {
+    settled: (job, outcome) => job.place === "inline" ? this.#settledInline(job, outcome) : this.#settled(job, outcome),
+    lost: (job, begun) => this.#lost(job, begun),
+  };
+  /** Average of milliseconds that functions take. */
+  #took = Infinity;
   #started = 0;
+  #advancing = false;
+  #stopLooking: (() => void) | undefined;
+  #closed = false;
 
   /** Starts nothing. */
   constructor(options: TaskIsolatesOptions) {
@@ -83,175 +144,292 @@ export class TaskIsolates {
 
   /** How many isolates run or start. */
   get size(): number {
-    return this.#seats.size;
+    return this.#seats.size + this.#alone.size;
   }
 
-  /** Runs a task, as soon as there is an isolate for it. Never rejects. */
-  run({ home, permissions, memoryLimit, ...order }: TaskRequest): Promise<TaskOutcome> {
-    const { promise, resolve } = Promise.withResolvers<TaskOutcome>();
-    const job: Job = {
-      order,
-      settle: (outcome) => {
-        if (this.#jobs.delete(job)) resolve(outcome);
-      },
-      isolate: undefined,
-    };
-    this.#jobs.add(job);
-    const own = { permissions, memoryLimit };
-    const placed = home === "dedicated" || home === "process"
-      ? this.#runAlone(job, home, own)
-      : this.#place(job, home === "inline");
-    placed.catch((error) => job.settle(failed(error, "no")));
-    return promise;
-  }
-
-  /** Stops a task: one that waits never starts, of one that runs its isolate decides. */
-  cancel(key: string, run: number): void {
-    for (const job of this.#jobs) {
-      if (job.order.key !== key || job.order.run !== run) continue;
-      if (job.isolate) this.#stop(job, job.isolate);
-      else job.settle(failed(cancelledTask(key, "no"), "no"));
+  /** Runs a task, as soon as there is an isolate for it; `answer` is called once, perhaps at once. */
+  run(
+    { home, permissions = "inherit", memoryLimit, ...order }: TaskRequest,
+    answer: (answer: TaskAnswer) => void,
+  ): void {
+    const { graphOf, start } = this.#options;
+    const kind = homeHere(home, permissions, this.#options);
+    const asyncOnly = kind === "inline" && start !== undefined;
+    const job = new Job({ ...order, asyncOnly }, answer, this.#events);
+    this.#jobs.set(order.run, job);
+    const place = (graph: ModuleGraph) => this.#place(job, { kind: kind!, permissions, memoryLimit, graph });
+    try {
+      if (kind === undefined) throw noSuchHome(order.key, home, permissions);
+      const graph = graphOf(order.target);
+      if (!(graph instanceof Promise)) return place(graph);
+      graph.then(place).catch((error) => this.#answer(job, failed(error, "no")));
+    } catch (error) {
+      this.#answer(job, failed(error, "no"));
     }
+  }
+
+  /**
+   * Stops a task: one that has not begun never does, one that awaits something stops by itself, and one that holds up its
+   * isolate takes that with it.
+   */
+  cancel(key: string, run: number): void {
+    const job = this.#jobs.get(run);
+    if (job?.order.key !== key) return;
+    if (typeof job.place === "object") this.#takeBack(job.place);
+    const { place } = job;
+    if (place === undefined) return this.#cancelUnbegun(job);
+    if (place === "inline") return this.#options.inline.cancelCompute(key, run);
+    const isolate = place.isolate!;
+    isolate.cancelCompute(key, run);
+    this.#options.clock.setTimer(STOP_TIME, () => {
+      if (this.#jobs.get(run) === job && job.place === place) isolate.abandon(`The task ${key} did not stop`);
+    });
   }
 
   /** Ends all isolates. Tasks that wait never start; those that run have `timeout` milliseconds. */
   async close(timeout: number): Promise<void> {
-    for (const job of this.#jobs) if (!job.isolate) job.settle(failed(cancelledTask(job.order.key, "no"), "no"));
-    await Promise.all([...this.#seats].map(async ({ started }) => {
-      const isolate = await started.catch(() => undefined);
-      await isolate?.close(timeout);
-    }));
+    this.#closed = true;
+    this.#stopLooking?.();
+    const seats = [...this.#seats, ...this.#alone];
+    for (const seat of seats) this.#takeBack(seat);
+    for (const job of [...this.#jobs.values()]) if (!job.place) this.#cancelUnbegun(job);
+    await Promise.all(seats.map(({ isolate }) => isolate?.close(timeout)));
   }
 
-  async #place(job: Job, inline: boolean): Promise<void> {
-    const { graphOf, inlineModules, start } = this.#options;
-    const { target } = job.order;
-    const graph = await graphOf(target);
-    if (!this.#jobs.has(job)) return;
-    const fit = inlineModules.fit(graph);
-    if (start === undefined && fit === "changed") return job.settle(failed(cannotReload(target), "no"));
-    if (start === undefined || inline && fit === "fits") {
-      const outcome = await this.#runInline(job, graph);
-      if (outcome.ok || !outcome.failure.needsSharedHome) return job.settle(outcome);
-      if (!this.#jobs.has(job)) return;
+  #place(job: Job, { kind, ...own }: OwnIsolate & { readonly kind: HomeKind }): void {
+    if (!this.#jobs.has(job.order.run)) return;
+    const { inlineModules, start } = this.#options;
+    const { graph } = own;
+    job.graph = graph;
+    if (kind === "dedicated" || kind === "process") return this.#runAlone(job, kind, own);
+    if (kind === "inline") {
+      const fit = inlineModules.fit(graph);
+      if (start === undefined && fit === "changed") {
+        return this.#answer(job, failed(cannotReload(job.order.target), "no"));
+      }
+      if (start === undefined || fit === "fits") return this.#runInline(job, graph);
     }
-    this.#waiting.push({ job, graph });
-    this.#advance();
+    this.#wait(job);
   }
 
-  async #runInline(job: Job, graph: ModuleGraph): Promise<TaskOutcome> {
-    const { inline, inlineModules, start } = this.#options;
-    inlineModules.add(graph);
-    job.isolate = inline;
-    const outcome = await inline.compute({ ...job.order, asyncOnly: start !== undefined });
-    job.isolate = undefined;
-    if (!outcome.ok && outcome.failure.importFailed) inlineModules.addFailure(graph.url);
-    return outcome;
+  /** Runs a task in an isolate that ends with it. */
+  #runAlone(job: Job, kind: HomeKind, own: OwnIsolate): void {
+    const seat = this.#open(`${kind}-task-${++this.#started}`, this.#alone, kind, own);
+    job.place = seat;
+    seat.given.push(job);
   }
 
-  /** Runs a task in an isolate that is there for it alone. */
-  async #runAlone(job: Job, home: HomeKind, own: Omit<OwnIsolate, "graph">): Promise<void> {
-    const { graphOf, start, workerName } = this.#options;
-    const { key, target } = job.order;
-    const kind = homeHere(home, own.permissions ?? "inherit", this.#options);
-    if (kind === undefined) throw noSuchHome(key, home, own.permissions ?? "inherit");
-    if (kind === "inline") return await this.#place(job, true);
-    const graph = await graphOf(target);
-    const isolate = await start!(`${kind}-task-${++this.#started}`, kind, { ...own, graph });
-    if (!this.#jobs.has(job)) return void isolate.close(0);
-    job.isolate = isolate;
-    try {
-      job.settle(await isolate.compute({ ...job.order, asyncOnly: false }));
-    } catch {
-      const { message } = await isolate.ended;
-      job.settle(failed(isolateEnded(key, message, workerName, "unknown"), "unknown"));
-    } finally {
-      await isolate.close(0);
-    }
+  #runInline(job: Job, graph: ModuleGraph): void {
+    this.#options.inlineModules.add(graph);
+    job.place = "inline";
+    this.#options.inline.compute(job.order, job);
   }
 
-  /** A function that awaits something stops by itself; one that holds up its isolate takes that with it. */
-  #stop(job: Job, isolate: TaskIsolate): void {
-    const { key, run } = job.order;
-    isolate.cancelCompute(key, run);
-    this.#options.clock.setTimer(STOP_TIME, () => {
-      if (this.#jobs.has(job) && job.isolate === isolate) isolate.abandon(`The task ${key} did not stop`);
+  #settledInline(job: Job, outcome: TaskOutcome): void {
+    job.place = undefined;
+    if (!outcome.ok && outcome.failure.importFailed) this.#options.inlineModules.addFailure(job.graph!.url);
+    if (outcome.ok || !outcome.failure.needsSharedHome) this.#answer(job, outcome);
+    else if (this.#jobs.has(job.order.run)) this.#wait(job);
+  }
+
+  #wait(job: Job): void {
+    this.#waiting.push(job);
+    this.#advanceSoon();
+  }
+
+  /** At the end of this turn, so that what comes together is shared out together. */
+  #advanceSoon(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    queueMicrotask(() => {
+      this.#advancing = false;
+      this.#advance();
     });
   }
 
   #advance(): void {
-    while (this.#waiting.length > 0) {
-      const { job, graph } = this.#waiting[0]!;
-      if (this.#jobs.has(job)) {
-        const seat = this.#seatFor(graph);
-        if (seat === undefined) return;
-        this.#runIn(seat, job, graph);
-      }
-      this.#waiting.shift();
+    let next = 0;
+    for (; next < this.#waiting.length; next++) {
+      const job = this.#waiting[next]!;
+      if (this.#jobs.get(job.order.run) !== job) continue;
+      const seat = this.#closed ? undefined : this.#seatFor(job.graph!);
+      if (seat === undefined) break;
+      this.#give(seat, job);
     }
+    if (next > 0) this.#waiting.splice(0, next);
+    if (this.#hasSurplus()) this.#lookLater();
   }
 
-  /** An isolate that is idle and may load the code, or a new one; `undefined` where all are busy. */
+  /** An isolate that may load the code and takes a task now, or a new one; `undefined` where there is none. */
   #seatFor(graph: ModuleGraph): Seat | undefined {
-    const idle = [...this.#seats].filter(({ busy }) => !busy);
-    const fitting = idle.find(({ modules }) => modules.fit(graph) === "fits");
-    if (fitting) return fitting;
-    if (this.#seats.size >= this.#options.threads) {
-      // One that holds other code gives way to one that holds none.
-      const [old] = idle;
-      if (old === undefined) return undefined;
-      this.#seats.delete(old);
-      old.started.then((isolate) => isolate.close(0)).catch(() => {});
+    let best: Seat | undefined;
+    let unfit: Seat | undefined;
+    for (const seat of this.#seats) {
+      if (seat.fits !== graph && seat.modules.fit(graph) !== "fits") {
+        if (seat.given.length === 0) unfit ??= seat;
+      } else if (!best || seat.given.length < best.given.length) {
+        best = seat;
+      }
     }
-    return this.#open();
+    if (best?.given.length === 0) return best;
+    if (this.#seats.size < this.#options.threads) return this.#openShared();
+    if (unfit) {
+      // One that holds other code gives way to one that holds none.
+      this.#seats.delete(unfit);
+      unfit.isolate?.close(0);
+      return this.#openShared();
+    }
+    const most = Math.min(MOST_GIVEN, Math.max(1, Math.floor(AHEAD / this.#took)));
+    return best && best.given.length < most ? best : undefined;
   }
 
-  #open(): Seat {
-    const home = `task-${++this.#started}`;
-    const started = this.#options.start!(home, "shared");
-    const seat: Seat = { home, started, modules: new LoadedModules(), busy: false };
-    this.#seats.add(seat);
-    started.then((isolate) => isolate.ended).catch(() => {}).then(() => {
-      if (this.#seats.delete(seat)) this.#advance();
-    });
+  #openShared(): Seat {
+    return this.#open(`task-${++this.#started}`, this.#seats, "shared");
+  }
+
+  #open(home: string, among: Set<Seat>, kind: HomeKind, own?: OwnIsolate): Seat {
+    const seat: Seat = {
+      among,
+      modules: new LoadedModules(),
+      fits: undefined,
+      isolate: undefined,
+      given: [],
+      settled: 0,
+    };
+    among.add(seat);
+    this.#options.start!(home, kind, own).then(
+      (isolate) => this.#opened(seat, isolate),
+      (error) => this.#failedToOpen(seat, error),
+    );
     return seat;
   }
 
-  async #runIn(seat: Seat, job: Job, graph: ModuleGraph): Promise<void> {
-    seat.busy = true;
-    seat.modules.add(graph);
-    const outcome = await this.#outcome(seat, job);
-    if (outcome === undefined) this.#waiting.unshift({ job, graph });
-    else {
-      if (!outcome.ok && outcome.failure.importFailed) seat.modules.addFailure(graph.url);
-      job.settle(outcome);
+  #opened(seat: Seat, isolate: TaskThread): void {
+    const isCancelled = seat.among === this.#alone && seat.given.length === 0;
+    if (this.#closed || isCancelled || !seat.among.has(seat)) {
+      seat.among.delete(seat);
+      return void isolate.close(0);
     }
-    seat.busy = false;
-    this.#advance();
+    seat.isolate = isolate;
+    isolate.ended.then(() => {
+      seat.among.delete(seat);
+      this.#advanceSoon();
+    });
+    for (const job of seat.given) isolate.compute(job.order, job);
   }
 
-  /** `undefined` where the isolate had ended before it heard of the task. */
-  async #outcome(seat: Seat, job: Job): Promise<TaskOutcome | undefined> {
-    const { order } = job;
-    const { workerName } = this.#options;
-    let isolate: TaskIsolate;
-    try {
-      isolate = await seat.started;
-    } catch (error) {
-      return failed(isolateEnded(order.key, (error as Error).message, workerName, "no"), "no");
+  #failedToOpen(seat: Seat, error: Error): void {
+    seat.among.delete(seat);
+    for (const job of seat.given.splice(0)) {
+      const why = error instanceof TroupeError ? error : this.#isolateEnded(job, error.message, "no");
+      this.#answer(job, failed(why, "no"));
     }
-    if (!this.#jobs.has(job)) return failed(cancelledTask(order.key, "no"), "no");
-    job.isolate = isolate;
-    try {
-      return await isolate.compute({ ...order, asyncOnly: false });
-    } catch (error) {
-      this.#seats.delete(seat);
-      job.isolate = undefined;
-      if (error instanceof TroupeError && error.executed === "no") return undefined;
-      const { message } = await isolate.ended;
-      return failed(isolateEnded(order.key, message, workerName, "unknown"), "unknown");
-    }
+    this.#advanceSoon();
   }
+
+  #give(seat: Seat, job: Job): void {
+    if (seat.fits !== job.graph) {
+      seat.fits = job.graph;
+      seat.modules.add(job.graph!);
+    }
+    job.order = job.order.asyncOnly ? { ...job.order, asyncOnly: false } : job.order;
+    job.place = seat;
+    seat.given.push(job);
+    seat.isolate?.compute(job.order, job);
+  }
+
+  #settled(job: Job, outcome: TaskOutcome): void {
+    const seat = job.place as Seat;
+    remove(seat.given, job);
+    seat.settled++;
+    if (outcome.ok) {
+      if (seat.among === this.#seats) this.#took = average(this.#took, outcome.took);
+    } else if (outcome.failure.importFailed) {
+      seat.modules.addFailure(job.graph!.url);
+      seat.fits = undefined;
+    }
+    this.#answer(job, outcome);
+    if (seat.among === this.#alone) seat.isolate!.close(0);
+    if (this.#waiting.length > 0) this.#advanceSoon();
+  }
+
+  /** The isolate of a task has ended. */
+  async #lost(job: Job, begun: boolean): Promise<void> {
+    const seat = job.place as Seat;
+    job.place = undefined;
+    seat.among.delete(seat);
+    remove(seat.given, job);
+    const executed = begun ? "unknown" : "no";
+    if (!begun && seat.among === this.#seats) {
+      if (this.#closed) return this.#cancelUnbegun(job);
+      this.#waiting.push(job);
+      return this.#advanceSoon();
+    }
+    const { message } = await seat.isolate!.ended;
+    this.#answer(job, failed(this.#isolateEnded(job, message, executed), executed));
+  }
+
+  /** Takes back what an isolate has not begun: it waits again, before the others. */
+  #takeBack(seat: Seat): void {
+    const count = seat.isolate ? seat.isolate.withdraw() : seat.given.length;
+    const unbegun = seat.given.splice(seat.given.length - count);
+    if (unbegun.length === 0) return;
+    for (const job of unbegun) job.place = undefined;
+    this.#waiting.unshift(...unbegun);
+    this.#advanceSoon();
+  }
+
+  #answer(job: Job, answer: TaskAnswer): void {
+    if (this.#jobs.get(job.order.run) !== job) return;
+    this.#jobs.delete(job.order.run);
+    job.answer(answer);
+  }
+
+  #isolateEnded({ order: { key } }: Job, how: string, executed: Executed): Error {
+    return isolateEnded(key, how, this.#options.workerName, executed);
+  }
+
+  #cancelUnbegun(job: Job): void {
+    this.#answer(job, failed(cancelledTask(job.order.key, "no"), "no"));
+  }
+
+  #hasSurplus(): boolean {
+    return this.#waiting.length > 0 || [...this.#seats].some(({ given }) => given.length > 1);
+  }
+
+  #lookLater(): void {
+    if (this.#closed) return;
+    this.#stopLooking ??= this.#options.clock.setTimer(LOOK_INTERVAL, () => {
+      this.#stopLooking = undefined;
+      this.#lookAround();
+    });
+  }
+
+  /** One function may take longer than those before: what waits behind it runs elsewhere. */
+  #lookAround(): void {
+    let settled = 0;
+    for (const seat of this.#seats) {
+      seat.isolate?.look();
+      if (seat.settled === 0 && seat.given.length > 1) this.#takeBack(seat);
+      settled += seat.settled;
+      seat.settled = 0;
+    }
+    const most = Math.max(this.#options.threads, settled * MOST_LOOKS);
+    const waiting = this.#waiting.filter((job) => this.#jobs.get(job.order.run) === job);
+    this.#waiting = waiting.slice(0, most);
+    for (const job of waiting.slice(most)) this.#answer(job, "returned");
+    this.#advance();
+  }
+}
+
+function average(before: number, latest: number): number {
+  return before === Infinity ? latest : before + (latest - before) * WEIGHT;
+}
+
+/** Mostly it is the first. */
+function remove(jobs: Job[], job: Job): void {
+  if (jobs[0] === job) jobs.shift();
+  else jobs.splice(jobs.indexOf(job), 1);
 }
 
 function failed(error: unknown, executed: Executed): TaskOutcome {

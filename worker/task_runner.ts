@@ -8,9 +8,9 @@ import {
   CallCancelledError,
   encodeError,
   type Executed,
-  ownBytes,
   RemoteError,
   SerializationError,
+  type SubmittedTarget,
 } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { isClass, kindOf } from "./actor_class.ts";
@@ -20,15 +20,16 @@ import type { TaskOrder, TaskOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
-import { decodePlainArguments, OWN_ARGUMENTS } from "./references.ts";
+import { decodePlainArguments, type FutureValues, NO_VALUES, OWN_ARGUMENTS } from "./references.ts";
 
-/** A task that runs. */
+/** A task that has no outcome yet. */
 interface RunningTask {
+  readonly key: string;
   readonly context: CallContext;
   started: boolean;
   cancelled: boolean;
-  /** Answers the order, if that has not been done. */
-  readonly settle: (outcome: TaskOutcome) => void;
+  /** Answers the order, if that has not been done; `undefined` where nobody can speak of the task before its end. */
+  settle: ((outcome: TaskOutcome) => void) | undefined;
 }
 
 /** Runs the tasks of one isolate. */
@@ -37,8 +38,8 @@ export class TaskRunner {
   readonly #policy: ModulePolicy;
   /** An isolate never loads a module anew. */
   readonly #targets = new Map<string, LoadedTarget>();
-  readonly #running = new Map<string, RunningTask>();
-
+  /** By attempt: the scheduler never counts two alike. */
+  readonly #running = new Map<number, RunningTask>();
   readonly #counters: CallCounters;
 
   /** @throws {TypeError} For a prefix in `allowModules` that is none. */
@@ -48,63 +49,78 @@ export class TaskRunner {
     this.#policy = new ModulePolicy(scope.settings.allowModules);
   }
 
-  /** Loads the module if it must, runs the function, and encodes what it gives. Never rejects. */
-  async compute(order: TaskOrder): Promise<TaskOutcome> {
-    const { promise: cancelled, resolve: settle } = Promise.withResolvers<TaskOutcome>();
-    const context = new CallContext({
-      key: order.key,
-      className: TASKS,
-      method: order.target.name,
-      scope: this.#scope,
-    });
-    const task: RunningTask = { context, started: false, cancelled: false, settle };
-    const id = idOf(order.key, order.run);
-    this.#running.set(id, task);
-    const outcome = await Promise.race([this.#run(order, task), cancelled]);
-    this.#running.delete(id);
-    this.#scope.endHolder(order.key);
-    return outcome;
+  /**
+   * Loads the module if it must, runs the function, and encodes what it gives: at once where the module is there and the
+   * function is sync. Never throws or rejects. The bytes of a value may share their buffer with others.
+   */
+  run(order: TaskOrder): TaskOutcome | Promise<TaskOutcome> {
+    const { key, run, target } = order;
+    const context = new CallContext({ key, className: TASKS, method: target.name, scope: this.#scope });
+    const task: RunningTask = { key, context, started: false, cancelled: false, settle: undefined };
+    const found = this.#targets.get(idOf(target));
+    const outcome = found ? this.#start(order, task, found) : this.#loadAndStart(order, task);
+    if (!(outcome instanceof Promise)) {
+      this.#scope.endHolder(key);
+      return outcome;
+    }
+    return this.#finish(run, task, outcome);
   }
 
   /** Nobody wants the result: a task that has not started never does, the signal of one that has aborts. */
   cancel(key: string, run: number): void {
-    const task = this.#running.get(idOf(key, run));
-    if (task === undefined) return;
+    const task = this.#running.get(run);
+    if (task?.key !== key) return;
     task.cancelled = true;
     const error = cancelledTask(key, task.started ? "unknown" : "no");
-    task.settle(failed(error, error.executed));
+    task.settle?.(failed(error, error.executed));
     task.context.abort(error);
   }
 
   /** Fails all tasks that run: for an isolate that is about to stop. */
   end(how: string): void {
-    for (const [id, task] of this.#running) {
+    for (const task of this.#running.values()) {
       task.cancelled = true;
       const executed = task.started ? "unknown" : "no";
-      task.settle(
-        failed(isolateEnded(id.slice(id.indexOf(" ") + 1), how, this.#scope.worker.name, executed), executed),
-      );
+      task.settle?.(failed(isolateEnded(task.key, how, this.#scope.worker.name, executed), executed));
     }
   }
 
-  async #run(order: TaskOrder, task: RunningTask): Promise<TaskOutcome> {
-    const { key, target } = order;
+  /** Awaits what runs, or that somebody speaks of it before. */
+  async #finish(run: number, task: RunningTask, running: Promise<TaskOutcome>): Promise<TaskOutcome> {
+    const { promise: early, resolve } = Promise.withResolvers<TaskOutcome>();
+    task.settle = resolve;
+    this.#running.set(run, task);
+    const outcome = await Promise.race([running, early]);
+    this.#running.delete(run);
+    this.#scope.endHolder(task.key);
+    return outcome;
+  }
+
+  async #loadAndStart(order: TaskOrder, task: RunningTask): Promise<TaskOutcome> {
     let found: LoadedTarget;
-    let args: unknown[];
     try {
       found = await this.#load(order);
+    } catch (error) {
+      return failed(error, "no", { importFailed: isImportFailure(error) });
+    }
+    return await this.#start(order, task, found);
+  }
+
+  #start(order: TaskOrder, task: RunningTask, found: LoadedTarget): TaskOutcome | Promise<TaskOutcome> {
+    const { key, target, refs } = order;
+    let args: unknown[];
+    try {
       refuseOthers(found, target.name);
       if (order.asyncOnly && kindOf(found) !== "async") {
         const error = new TypeError(`Cannot run ${target.name} where no sync function may run`);
         return failed(error, "no", { needsSharedHome: true });
       }
-      const values = new Map(order.values.map((value) => [value.key, value]));
       // The scheduler knows what a task holds, as long as it has not finished.
-      args = order.refs.length === 0
+      args = refs.length === 0
         ? decodePlainArguments(order.args, OWN_ARGUMENTS)
-        : this.#scope.decodeArguments(order.args, { values, holder: key, known: true });
+        : this.#scope.decodeArguments(order.args, { values: byKey(order.values), holder: key, known: true });
     } catch (error) {
-      return failed(error, "no", { importFailed: isImportFailure(error) });
+      return failed(error, "no");
     }
     // Whoever cancelled has been answered: nothing may start.
     if (task.cancelled) return failed(cancelledTask(key, "no"), "no");
@@ -113,23 +129,36 @@ export class TaskRunner {
     this.#counters.taskStarted(counted, order.args.length);
     let result: unknown;
     try {
-      result = await applyInContext(task.context, found, undefined, args);
+      result = applyInContext(task.context, found, undefined, args);
+      if (isThenable(result)) {
+        return Promise.resolve(result).then(
+          (value) => this.#encode(order, counted, value),
+          (error) => this.#threw(order, counted, error),
+        );
+      }
     } catch (error) {
-      this.#counters.taskFailed(key, counted, error);
-      return failed(error, "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
+      return this.#threw(order, counted, error);
     }
+    return this.#encode(order, counted, result);
+  }
+
+  #encode({ key }: TaskOrder, counted: CountedCall, result: unknown): TaskOutcome {
     try {
       const { bytes, refs } = this.#scope.encodeResult(result);
-      this.#counters.taskFinished(key, counted, bytes.length);
-      return { ok: true, value: ownBytes(bytes), refs };
+      return { ok: true, value: bytes, refs, took: this.#counters.taskFinished(key, counted, bytes.length) };
     } catch (error) {
       this.#counters.taskFailed(key, counted, error);
       return failed(error, "yes");
     }
   }
 
+  #threw({ key, target }: TaskOrder, counted: CountedCall, error: unknown): TaskOutcome {
+    this.#counters.taskFailed(key, counted, error);
+    return failed(error, "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
+  }
+
   async #load({ target }: TaskOrder): Promise<LoadedTarget> {
-    const id = `${target.export} ${target.module}`;
+    const id = idOf(target);
     const known = this.#targets.get(id);
     if (known) return known;
     const { moduleTimeout } = this.#scope.settings;
@@ -149,8 +178,17 @@ export function cancelledTask(key: string, executed: Executed): CallCancelledErr
   return new CallCancelledError(`${key} was cancelled`, { executed });
 }
 
-function idOf(key: string, run: number): string {
-  return `${run} ${key}`;
+function idOf({ export: exported, module }: SubmittedTarget): string {
+  return `${exported} ${module}`;
+}
+
+function byKey(values: TaskOrder["values"]): FutureValues {
+  return values.length === 0 ? NO_VALUES : new Map(values.map((value) => [value.key, value]));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (typeof value === "object" || typeof value === "function") && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
 }
 
 function refuseOthers(target: LoadedTarget, name: string): void {

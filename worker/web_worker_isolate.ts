@@ -7,10 +7,11 @@
 import { type Clock, createPortTransport, platformClock, type Transport } from "../connection/mod.ts";
 import { ActorStartError, CloseCode, type HomeKind } from "../protocol/mod.ts";
 import { type HomeGrants, reachesAll, webWorkerPermissions } from "./home_permissions.ts";
-import type { HostServices, Isolate, IsolateSettings } from "./isolate.ts";
+import type { HostServices, Isolate, IsolateSettings, TaskThread } from "./isolate.ts";
 import type { FromIsolate, IsolateStart, ToIsolate } from "./isolate_messages.ts";
 import { connectToScheduler } from "./via_host.ts";
 import { type IsolateWay, type IsolateWayReceiver, RemoteIsolate } from "./remote_isolate.ts";
+import { TaskBoard } from "./task_board.ts";
 
 /** Options of {@linkcode startWebWorkerIsolate}. */
 export interface WebWorkerIsolateOptions {
@@ -36,7 +37,7 @@ export interface WebWorkerIsolateOptions {
  * @throws {ActorStartError} Where it is to do more than its host may.
  * @throws {Error} Where it ends before it takes orders.
  */
-export async function startWebWorkerIsolate(options: WebWorkerIsolateOptions): Promise<Isolate> {
+export async function startWebWorkerIsolate(options: WebWorkerIsolateOptions): Promise<Isolate & TaskThread> {
   const { clock = platformClock } = options;
   return await RemoteIsolate.start({ ...options, clock }, (receiver) => openWay(options, receiver));
 }
@@ -56,8 +57,11 @@ function openWay(options: WebWorkerIsolateOptions, { onMessage, onEnd }: Isolate
     else onMessage(data);
   };
   const viaHost = grants !== undefined && !reachesAll(grants);
-  worker.postMessage({ home, address, settings, viaHost, port: port2 } satisfies IsolateStart, [port2]);
+  const board = new TaskBoard();
+  const setup = { home, address, settings, board: board.memory, viaHost };
+  worker.postMessage({ ...setup, port: port2 } satisfies IsolateStart, [port2]);
   return {
+    board,
     send: (message, transfer) => port.postMessage(message, transfer),
     open() {
       const { port1, port2 } = new MessageChannel();

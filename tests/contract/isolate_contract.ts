@@ -31,7 +31,7 @@ import {
 import type { HostServices, Isolate, IsolateSettings } from "../../worker/isolate.ts";
 import { type Bench, describeCalls } from "./calls_contract.ts";
 import { encodeWithReferences, FutureOf } from "../helpers/fake_scheduler.ts";
-import { createActor, failureOf, fixture, orderOf, resultOf, taskOf } from "../helpers/isolates.ts";
+import { computeIn, createActor, failureOf, fixture, orderOf, resultOf, taskOf } from "../helpers/isolates.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { MailboxServer } from "../helpers/mailbox_server.ts";
 import type { RawCaller } from "../helpers/raw_caller.ts";
@@ -476,8 +476,8 @@ export function testIsolateContract(name: string, options: IsolateContractOption
     describe("running tasks", () => {
       it("runs sync and async functions with their arguments, and gives results as bytes", () =>
         withIsolate(async ({ isolate }) => {
-          assertEquals(resultOf(await isolate.compute(taskOf("tasks.ts", "add", [1, 2]))), 3);
-          const bytes = resultOf(await isolate.compute(taskOf("tasks.ts", "fill", [3])));
+          assertEquals(resultOf(await computeIn(isolate, taskOf("tasks.ts", "add", [1, 2]))), 3);
+          const bytes = resultOf(await computeIn(isolate, taskOf("tasks.ts", "fill", [3])));
           assertEquals(bytes, new Uint8Array([7, 7, 7]));
         }));
 
@@ -485,15 +485,15 @@ export function testIsolateContract(name: string, options: IsolateContractOption
         withIsolate(async ({ isolate }) => {
           const source = (text: string) => `data:text/javascript,${encodeURIComponent(`export default (${text});`)}`;
           const task = (text: string) => taskOf(source(text), "default", [20], { byValue: true });
-          assertEquals(resultOf(await isolate.compute(task("(x) => x + 1"))), 21);
-          const { error, executed } = failureOf(await isolate.compute(task("(x) => x + step")));
+          assertEquals(resultOf(await computeIn(isolate, task("(x) => x + 1"))), 21);
+          const { error, executed } = failureOf(await computeIn(isolate, task("(x) => x + step")));
           assertInstanceOf(error, FreeVariableError);
           assertEquals([error.variables, executed], [["step"], "no"]);
         }));
 
       it("keeps an error's class, and says which function threw it", () =>
         withIsolate(async ({ isolate }) => {
-          const { error, executed } = failureOf(await isolate.compute(taskOf("tasks.ts", "overheat")));
+          const { error, executed } = failureOf(await computeIn(isolate, taskOf("tasks.ts", "overheat")));
           assertEquals([error.name, error.degrees, executed], ["TooHot", 90, "yes"]);
           assertEquals(isRemoteError(error) && error.remote, { worker: "alice", method: "overheat" });
         }));
@@ -501,27 +501,27 @@ export function testIsolateContract(name: string, options: IsolateContractOption
       it("refuses what has no single result, and runs none of it", () =>
         withIsolate(async ({ isolate }) => {
           for (const name of ["numbers", "numbersLater"]) {
-            const { error, executed } = failureOf(await isolate.compute(taskOf("tasks.ts", name)));
+            const { error, executed } = failureOf(await computeIn(isolate, taskOf("tasks.ts", name)));
             assertInstanceOf(error, SerializationError);
             assertEquals(executed, "no");
           }
-          assertEquals(failureOf(await isolate.compute(taskOf("tasks.ts", "Unfit"))).executed, "no");
+          assertEquals(failureOf(await computeIn(isolate, taskOf("tasks.ts", "Unfit"))).executed, "no");
         }));
 
       it("refuses a sync function where only async ones may run, and says that it may run elsewhere", () =>
         withIsolate(async ({ isolate }) => {
           const order = taskOf("tasks.ts", "add", [1, 2], { asyncOnly: true });
-          const { needsSharedHome, executed } = failureOf(await isolate.compute(order));
+          const { needsSharedHome, executed } = failureOf(await computeIn(isolate, order));
           assertEquals([needsSharedHome, executed], [true, "no"]);
-          assertEquals(resultOf(await isolate.compute({ ...order, asyncOnly: false })), 3);
+          assertEquals(resultOf(await computeIn(isolate, { ...order, asyncOnly: false })), 3);
         }));
 
       it("says that an import failed, and names what is not allowed", () =>
         withIsolate(async ({ isolate }) => {
-          const missing = failureOf(await isolate.compute(taskOf("nowhere.ts", "add")));
+          const missing = failureOf(await computeIn(isolate, taskOf("nowhere.ts", "add")));
           assertInstanceOf(missing.error, ModuleLoadError);
           assertEquals([missing.importFailed, missing.executed], [true, "no"]);
-          const forbidden = failureOf(await isolate.compute(taskOf("https://paste.example/add.js", "add")));
+          const forbidden = failureOf(await computeIn(isolate, taskOf("https://paste.example/add.js", "add")));
           assertInstanceOf(forbidden.error, ModuleNotAllowedError);
         }));
 
@@ -529,7 +529,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
         withIsolate(async ({ isolate }) => {
           await using server = new MailboxServer();
           const order = taskOf("tasks.ts", "waitForAbort", [server.url]);
-          const running = isolate.compute(order);
+          const running = computeIn(isolate, order);
           await server.posted.next((text) => text === "started");
           isolate.cancelCompute(order.key, order.run + 1);
           isolate.cancelCompute(order.key, order.run);
@@ -544,20 +544,20 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           const source = `let runs = 0; export const run = () => ++runs;
             await new Promise((end) => setTimeout(end, 20)); // ${crypto.randomUUID()}`;
           const order = taskOf(`data:text/javascript,${encodeURIComponent(source)}`, "run");
-          const cancelled = isolate.compute(order);
+          const cancelled = computeIn(isolate, order);
           isolate.cancelCompute(order.key, order.run);
           assertEquals(failureOf(await cancelled).executed, "no");
-          assertEquals(resultOf(await isolate.compute({ ...order, key: "after" })), 1);
+          assertEquals(resultOf(await computeIn(isolate, { ...order, key: "after" })), 1);
         }));
 
       it("does not start a task that is cancelled at once", () =>
         withIsolate(async ({ isolate }) => {
           const order = taskOf("tasks.ts", "countRuns", [0]);
-          const [before] = resultOf(await isolate.compute({ ...order, key: "before" })) as [number];
-          const cancelled = isolate.compute(order);
+          const [before] = resultOf(await computeIn(isolate, { ...order, key: "before" })) as [number];
+          const cancelled = computeIn(isolate, order);
           isolate.cancelCompute(order.key, order.run);
           const outcome = await cancelled;
-          const [after] = resultOf(await isolate.compute({ ...order, key: "after" })) as [number];
+          const [after] = resultOf(await computeIn(isolate, { ...order, key: "after" })) as [number];
           // In another thread it may have been over before it heard.
           assertEquals(after - before, outcome.ok ? 2 : 1);
         }));
@@ -567,7 +567,7 @@ export function testIsolateContract(name: string, options: IsolateContractOption
           const bytes = encodeValue([1, 2]).bytes.slice();
           const { bytes: args, refs } = encodeWithReferences([[new FutureOf("list"), new FutureOf("list")]]);
           const order = taskOf("tasks.ts", "countRuns", [], { args, refs, values: [{ key: "list", bytes, refs: [] }] });
-          const [, value] = resultOf(await isolate.compute(order)) as [number, unknown];
+          const [, value] = resultOf(await computeIn(isolate, order)) as [number, unknown];
           assertEquals(value, [[1, 2], [1, 2]]);
           assertEquals(bytes.length, 3);
         }));

@@ -22,6 +22,7 @@ import type {
   CreateOutcome,
   HostServices,
   IsolateSettings,
+  TaskIsolate,
   TaskOrder,
   TaskOutcome,
 } from "../../worker/isolate.ts";
@@ -156,4 +157,15 @@ export function failureOf(outcome: CreateOutcome | TaskOutcome) {
 export async function dialCaller(address: string, ticket: string): Promise<RawCaller> {
   const socket = new WebSocket(address, [SUBPROTOCOL, TICKET_SUBPROTOCOL + ticket]);
   return await RawCaller.connect(createWebSocketTransport(socket, NAGLE_POLICY));
+}
+
+/** Runs a task in an isolate. Rejects where the isolate ends before it does. */
+export function computeIn(isolate: TaskIsolate, order: TaskOrder): Promise<TaskOutcome> {
+  return new Promise((resolve, reject) => {
+    isolate.compute(order, {
+      // The bytes of a small value are good for this moment only.
+      settle: (outcome) => resolve(outcome.ok ? { ...outcome, value: outcome.value.slice() } : outcome),
+      lose: (begun) => reject(new Error(`The isolate has ended, and the task had ${begun ? "" : "not "}begun`)),
+    });
+  });
 }

@@ -29,7 +29,7 @@ function submitTask(
 
 function computed(host: Peer, { key, run }: MessageOf<"compute">, value: Uint8Array, refs: string[] = []): void {
   const small = value.length <= 1024 ? value : undefined;
-  host.send({ op: "computed", key, run, size: value.length, value: small, refs });
+  host.send({ op: "computed", key, run, size: value.length, value: small, refs, took: 10 });
 }
 
 async function statusWords(client: Peer, count: number): Promise<string[]> {
@@ -103,7 +103,7 @@ describe("a task over links", () => {
     computed(host, await host.next("compute"), LARGE);
     submitTask(client, "next", ["t"]);
     const order = await host.next("compute");
-    const [dependency] = decodeBody(dependenciesBody, order.dependencies, "dependencies");
+    const [dependency] = decodeBody(dependenciesBody, order.dependencies!, "dependencies");
     assertEquals([dependency!.value, dependency!.holders[0]!.host], [undefined, "a-1"]);
     const { key, run } = order;
     host.send({ op: "computeFailed", key, run, executed: 0, error: new Uint8Array(), missing: ["t"] });
@@ -122,7 +122,7 @@ describe("a task over links", () => {
     submitTask(client, "t", ["call"]);
     client.send({ op: "fulfil", key: "call", ok: 1, value: new Uint8Array([1]), refs: [] });
     const order = await host.next("compute");
-    const [dependency] = decodeBody(dependenciesBody, order.dependencies, "dependencies");
+    const [dependency] = decodeBody(dependenciesBody, order.dependencies!, "dependencies");
     assertEquals(dependency!.value, new Uint8Array([1]));
     client.close();
     assertEquals((await host.next("cancelCompute")).run, order.run);

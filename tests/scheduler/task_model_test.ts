@@ -21,6 +21,9 @@ const DEATHS = ["lose worker", "join worker", "end host", "start host", "pause",
 
 /** What clients and functions do besides. */
 const WISHES = [
+  "finish quickly",
+  "finish quickly",
+  "give back",
   "submit with resources",
   "submit with priority",
   "submit impure",
@@ -166,6 +169,12 @@ class Model {
         return host && simulation.act(host);
       case "finish":
         return host && this.#finish(host, what);
+      case "finish quickly":
+        return host && this.#finish(host, what, 0.01);
+      case "give back": {
+        const running = host && pick([...host.running.keys()], what);
+        return running === undefined ? undefined : simulation.giveBack(host!, running);
+      }
       case "fail": {
         const running = host && pick([...host.running.keys()], what);
         return running === undefined ? undefined : simulation.failTask(host!, running);
@@ -430,11 +439,11 @@ class Model {
   }
 
   /** The result of a task may hold what the task held. */
-  #finish(host: TaskHost, what: number): void {
+  #finish(host: TaskHost, what: number, took?: number): void {
     const running = pick([...host.running.keys()], what);
     if (running === undefined) return;
     const held = this.simulation.state.references.targets.get(keyHolder(running)) ?? [];
-    this.simulation.finish(host, running, what % 2 === 0 ? [...held] : []);
+    this.simulation.finish(host, running, what % 2 === 0 ? [...held] : [], took);
   }
 
   /** An isolate speaks for an actor or task of its host, which may have ended. */

@@ -121,8 +121,12 @@ export class TaskSimulation extends Simulation {
     }
   }
 
-  /** A host finishes a task that it runs: where it can fetch what that depends on, and gets it right. */
-  finish(host: TaskHost, key: string, refs: readonly string[] = []): void {
+  /**
+   * A host finishes a task that it runs: where it can fetch what that depends on, and gets it right.
+   *
+   * @param took Milliseconds.
+   */
+  finish(host: TaskHost, key: string, refs: readonly string[] = [], took = 10): void {
     const order = host.running.get(key);
     assert(order, `${key} runs on ${host.worker}`);
     host.running.delete(key);
@@ -142,7 +146,14 @@ export class TaskSimulation extends Simulation {
     this.runs.set(key, (this.runs.get(key) ?? 0) + 1);
     const small = value.length <= 1024 ? value : undefined;
     if (!small) host.put(key, run, value);
-    this.run({ type: "computed", ...about, size: value.length, value: small, refs });
+    this.run({ type: "computed", ...about, size: value.length, value: small, refs, took });
+  }
+
+  /** A host gives a task back that it has not begun. */
+  giveBack(host: TaskHost, key: string): void {
+    const { run } = host.running.get(key)!;
+    host.running.delete(key);
+    this.run({ type: "returned", worker: host.worker, host: host.incarnation, key, run });
   }
 
   /** A host gets a value: its own, or that of one of those that keep it, which it then keeps too, and says so. */

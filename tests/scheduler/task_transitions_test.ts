@@ -13,6 +13,7 @@ import {
   KeyConflictError,
   NoWorkerError,
   type StatusBody,
+  type SubmitBody,
 } from "../../protocol/mod.ts";
 import { snapshotTask, takeSnapshot } from "../../scheduler/snapshot.ts";
 import { createState } from "../../scheduler/state.ts";
@@ -229,6 +230,77 @@ describe("placing tasks", () => {
     }
     assertEquals(next, ["urgent", "t5", "t6"]);
     assertEquals(simulation.words("one", "t6"), ["processing"]);
+  });
+
+  /** One worker with one thread, which has been done with so many tasks in no time. */
+  function quickWorker(tasks: number): TaskSimulation {
+    const simulation = withWorkers("a");
+    for (let index = 0; index < tasks; index++) {
+      simulation.submitTask("one", `quick-${index}`);
+      simulation.act(simulation.hosts.get("a")!);
+      simulation.finish(simulation.hosts.get("a")!, `quick-${index}`, [], 0.01);
+    }
+    return simulation;
+  }
+  const given = (simulation: TaskSimulation, worker = "a") => simulation.state.workers.get(worker)!.processing.size;
+  const submitMany = (simulation: TaskSimulation, count: number, more: Partial<SubmitBody> = {}) => {
+    for (let index = 0; index < count; index++) simulation.submitTask("one", `t${index}`, [], more);
+  };
+
+  it("gives a worker more at once, the less time its tasks take, and no more than two before that is known", () => {
+    const counts = [0, 1, 20, 60].map((tasks) => {
+      const simulation = quickWorker(tasks);
+      submitMany(simulation, 400);
+      return given(simulation);
+    });
+    assertEquals(counts.toSorted((a, b) => a - b), counts);
+    assertEquals([counts[0], counts[1], counts[3]], [2, 4, 256]);
+  });
+
+  it("gives a worker no more at once where its tasks need or give many bytes", () => {
+    const simulation = quickWorker(60);
+    simulation.evaluate = () => new Uint8Array(1_000_000);
+    simulation.submitTask("one", "large");
+    simulation.act(simulation.hosts.get("a")!);
+    simulation.finish(simulation.hosts.get("a")!, "large", [], 0.01);
+    submitMany(simulation, 400);
+    assertEquals(given(simulation), 3);
+  });
+
+  it("gives a worker less at once when it gives a task back, and that to another", () => {
+    const simulation = quickWorker(60);
+    submitMany(simulation, 10);
+    simulation.addWorker("b", {}, { threads: 1 });
+    const host = simulation.hosts.get("a")!;
+    while (host.inbox.length > 0) simulation.act(host);
+    for (let index = 9; index >= 1; index--) simulation.giveBack(host, `t${index}`);
+    assertEquals([given(simulation), given(simulation, "b")], [2, 2]);
+    simulation.work();
+    assertEquals(simulation.words("one", "t9").at(-1), "finished");
+    assertEquals(simulation.runs.get("t9"), 1);
+  });
+
+  it("gives a quick worker no more than others of what must not wait behind them to be lost with them", () => {
+    const simulation = quickWorker(60);
+    submitMany(simulation, 10, { pure: false });
+    assertEquals(given(simulation), 2);
+    // The others need not wait for them.
+    simulation.submitTask("one", "plain");
+    assertEquals([given(simulation), last(simulation, "plain").status], [3, "processing"]);
+    simulation.work();
+    assertEquals(last(simulation, "t9").status, "finished");
+  });
+
+  it("gives those that were lost with a worker to others a few at a time, so that what ends workers is found", () => {
+    const simulation = quickWorker(60);
+    simulation.addWorker("b", {}, { threads: 1 });
+    submitMany(simulation, 100);
+    simulation.loseWorker("a");
+    const [lost] = [...simulation.state.keys.values()].filter((task) => task.kind === "task" && task.deaths > 0);
+    assert(lost);
+    assertEquals(given(simulation, "b"), 2);
+    simulation.work();
+    assertEquals(last(simulation, "t99").status, "finished");
   });
 
   it("spreads them over the least occupied workers", () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { LocalCluster } from "../../cluster/mod.ts";
-import { Client, gather, NoWorkerError, release } from "../../mod.ts";
+import { asCompleted, Client, gather, NoWorkerError, release } from "../../mod.ts";
 import { Counter } from "../../examples/counter.ts";
 import { Waiter } from "../../examples/waiter.ts";
 import { add, Cell, Faulty, sizeOf, Sleeper, Tally, where } from "../fixtures/semantics_actors.ts";
@@ -85,6 +85,26 @@ describe("placement", () => {
     assertEquals(tasks.waiting + tasks.processing, 50);
     await waiter.set();
     assertEquals(await gather(futures), Array.from({ length: 50 }, (_, i) => i));
+  });
+
+  it("quick tasks that were given ahead do not wait for one that is slow", async () => {
+    await using cluster = await LocalCluster.start({ workers: 2, nthreads: 1 });
+    await using client = await Client.connect(cluster.address, { token: cluster.token });
+    const work = ([n, until]: readonly [number, number]) => {
+      while (n === 400 && Date.now() < until);
+      return n;
+    };
+    const numbers = Array.from({ length: 300 }, (_, index) => index);
+    await gather(client.map(work, numbers.map((n) => [n, 0] as const)));
+    const until = Date.now() + 1_500;
+    const futures = client.map(work, numbers.map((n) => [300 + n, until] as const));
+    let done = 0;
+    for await (const _future of asCompleted(futures)) {
+      // The slow one, and the next that its worker was given: two to a thread, as ever.
+      if (++done === 298) break;
+    }
+    assert(Date.now() < until, "they did not wait");
+    assertEquals((await gather(futures))[100], 400);
   });
 
   it("B7: what has a higher priority is run first", async () => {

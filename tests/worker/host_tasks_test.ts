@@ -1,7 +1,6 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
-  ActorLostError,
   ActorStartError,
   CallCancelledError,
   decodeError,
@@ -13,48 +12,63 @@ import {
   RemoteError,
   type SubmitBody,
 } from "../../protocol/mod.ts";
-import { FakeClock } from "../helpers/fake_clock.ts";
 import { LoadedModules } from "../../worker/generations.ts";
 import { HostTasks } from "../../worker/host_tasks.ts";
-import type { IsolateEnd, TaskIsolate, TaskOrder, TaskOutcome } from "../../worker/isolate.ts";
+import type { IsolateEnd, TaskOrder, TaskOutcome, TaskReceiver, TaskThread } from "../../worker/isolate.ts";
 import { ModulePolicy } from "../../worker/module_policy.ts";
 import { ResultStore, type StoredResult } from "../../worker/result_store.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { TaskIsolates, type TaskIsolatesOptions } from "../../worker/task_isolates.ts";
 
-/** An isolate whose tasks end when the test says so. */
-class FakeTaskIsolate implements TaskIsolate {
+/** An isolate whose tasks end when the test says so. Those of a thread begin one after the other. */
+class FakeTaskIsolate implements TaskThread {
   readonly ended: Promise<IsolateEnd>;
+  /** Those that have begun. */
   readonly orders: TaskOrder[] = [];
+  /** Those that wait behind it. */
+  readonly waiting: TaskOrder[] = [];
   readonly cancelled: string[] = [];
   readonly #end: (end: IsolateEnd) => void;
-  readonly #running = new Map<string, PromiseWithResolvers<TaskOutcome>>();
+  readonly #receivers = new Map<string, TaskReceiver>();
+  readonly #isThread: boolean;
+  #running = 0;
   closed = false;
   refuse = false;
   abandoned = "";
 
   constructor(readonly home: string) {
+    this.#isThread = home !== "inline";
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<IsolateEnd>());
   }
 
-  compute(order: TaskOrder): Promise<TaskOutcome> {
-    if (this.refuse) return Promise.reject(new ActorLostError("the isolate has ended", { executed: "no" }));
-    this.orders.push(order);
-    const running = Promise.withResolvers<TaskOutcome>();
-    this.#running.set(order.key, running);
-    return running.promise;
+  compute(order: TaskOrder, receiver: TaskReceiver): void {
+    if (this.refuse) {
+      receiver.lose(false);
+      return this.exit("it had ended");
+    }
+    this.#receivers.set(order.key, receiver);
+    this.waiting.push(order);
+    this.#advance();
   }
+
+  withdraw(): number {
+    for (const { key } of this.waiting) this.#receivers.delete(key);
+    return this.waiting.splice(0).length;
+  }
+
+  look(): void {}
 
   cancelCompute(key: string): void {
     this.cancelled.push(key);
   }
 
-  finish(key: string, value: unknown = key): void {
-    this.#running.get(key)!.resolve({ ok: true, value: encodeValue(value).bytes.slice(), refs: [] });
+  finish(key: string, value: unknown = key, took = 5): void {
+    this.#settle(key, { ok: true, value: encodeValue(value).bytes.slice(), refs: [], took });
   }
 
   fail(key: string, failure: { needsSharedHome?: boolean; importFailed?: boolean }): void {
     const whole = { error: new Uint8Array(), executed: "no" as const, needsSharedHome: false, importFailed: false };
-    this.#running.get(key)!.resolve({ ok: false, failure: { ...whole, ...failure } });
+    this.#settle(key, { ok: false, failure: { ...whole, ...failure } });
   }
 
   abandon(message: string): void {
@@ -69,12 +83,30 @@ class FakeTaskIsolate implements TaskIsolate {
   }
 
   exit(message: string): void {
-    for (const { reject } of this.#running.values()) reject(new Error("the isolate ended"));
+    const waiting = new Set(this.waiting.map(({ key }) => key));
+    const receivers = [...this.#receivers];
+    this.#receivers.clear();
+    for (const [key, receiver] of receivers) receiver.lose(!waiting.has(key));
     this.#end({ reason: "isolate-exit", message });
+  }
+
+  #settle(key: string, outcome: TaskOutcome): void {
+    const receiver = this.#receivers.get(key)!;
+    this.#receivers.delete(key);
+    this.#running--;
+    receiver.settle(outcome);
+    this.#advance();
+  }
+
+  #advance(): void {
+    while (this.waiting.length > 0 && (!this.#isThread || this.#running === 0)) {
+      this.#running++;
+      this.orders.push(this.waiting.shift()!);
+    }
   }
 }
 
-type Said = Pick<MessageOf<"computed">, "size" | "value"> | {
+type Said = "returned" | Pick<MessageOf<"computed">, "size" | "value"> | {
   error: Error;
   executed: string;
   missing: readonly string[];
@@ -100,6 +132,12 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
     ...options,
   });
   const said = new Map<string, Said>();
+  const answered = new Map<string, () => void>();
+  const say = (key: string, what: Said) => {
+    said.set(key, what);
+    answered.get(key)?.();
+  };
+  const runs = new Map<string, number>();
   const asked: string[] = [];
   const copied: string[] = [];
   const fetches: PromiseWithResolvers<StoredResult>[] = [];
@@ -117,10 +155,11 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
       return fetch.promise;
     },
     report: {
-      computed: ({ key }, size, value) => void said.set(key, { size, value }),
+      computed: ({ key }, { size, value }) => say(key, { size, value }),
       computeFailed: ({ key }, executed, error, missing) => {
-        said.set(key, { error: decodeError(error), executed, missing });
+        say(key, { error: decodeError(error), executed, missing });
       },
+      returned: ({ key }) => say(key, "returned"),
       stored: () => {},
       copied: ({ key, run }) => void copied.push(`${key} ${run}`),
       copyFailed: ({ key, run }) => void copied.push(`no ${key} ${run}`),
@@ -134,22 +173,25 @@ function setUp(options: Partial<TaskIsolatesOptions> = {}) {
       home: "inline",
       address: "",
     }));
-    return tasks.compute({
+    const answer = new Promise<void>((resolve) => answered.set(key, resolve));
+    runs.set(key, runs.size + 1);
+    tasks.compute({
       op: "compute",
       key,
-      run: 1,
+      run: runs.get(key)!,
       submitted: encodeBody({ target, actor: false, home, homeFixed: false } as SubmitBody),
       args: new Uint8Array(),
       refs: [],
-      dependencies: encodeBody(
-        dependencies.length === 0 ? [] : [{ key: "data", run: 5, refs: [], holders: dependencies }],
-      ),
+      dependencies: dependencies.length === 0
+        ? undefined
+        : encodeBody([{ key: "data", run: 5, refs: [], holders: dependencies }]),
     });
+    return answer;
   };
-  const cancel = (key: string) => tasks.cancel({ op: "cancelCompute", key, run: 1 });
+  const cancel = (key: string) => tasks.cancel({ op: "cancelCompute", key, run: runs.get(key)! });
   const failure = (key: string) => {
     const found = said.get(key);
-    assert(found && "error" in found);
+    assert(typeof found === "object" && "error" in found);
     return found;
   };
   return { clock, tasks, results, inline, started, states, said, asked, copied, fetches, compute, cancel, failure };
@@ -256,6 +298,88 @@ describe("the task isolates of a host", () => {
     assertEquals([failure("a").executed, failure("a").error.message.includes("no threads")], ["no", true]);
   });
 
+  /** Isolates of which it is known that tasks take no time in them. */
+  async function setUpQuick(threads: number) {
+    const up = setUp({ threads });
+    for (let index = 0; index < threads; index++) up.compute(`quick-${index}`);
+    await settle();
+    for (let index = 0; index < threads; index++) up.started[index]!.finish(`quick-${index}`, 1, 0.01);
+    await settle();
+    const keys = (orders: readonly TaskOrder[]) => orders.map(({ key }) => key).filter((key) => !key.includes("quick"));
+    const given = () => up.started.map(({ orders, waiting }) => [...keys(orders), ...keys(waiting)].join(" "));
+    return { ...up, given };
+  }
+
+  it("are given some tasks ahead where these take no time, and share them", async () => {
+    const { compute, started, given } = await setUpQuick(2);
+    for (const key of ["a", "b", "c", "d"]) compute(key);
+    await settle();
+    assertEquals(given(), ["a c", "b d"]);
+    started[1]!.finish("b", 1, 10);
+    started[1]!.finish("d", 1, 10);
+    for (const key of ["e", "f", "g"]) compute(key);
+    await settle();
+    assertEquals(given(), ["a c", "b d e"], "no task is given ahead where they take longer");
+  });
+
+  it("take back what waits behind a function that takes long, for the others", async () => {
+    const { compute, clock, started, given, said } = await setUpQuick(2);
+    const all = ["long", "b", "c", "d"].map((key) => compute(key));
+    await settle();
+    started[1]!.finish("b");
+    started[1]!.finish("d");
+    clock.advance(25);
+    await settle();
+    assertEquals(given()[1], "b d", "one that was busy meanwhile is not behind");
+    clock.advance(25);
+    await settle();
+    assertEquals(given()[1], "b d c");
+    started[1]!.finish("c");
+    await all[2];
+    assertEquals([...said.keys()].includes("long"), false);
+  });
+
+  it("leave to other hosts what would wait for long", async () => {
+    const { compute, clock, started, said } = await setUpQuick(1);
+    for (let index = 0; index < 60; index++) compute(`t${index}`);
+    await settle();
+    clock.advance(25);
+    await settle();
+    clock.advance(25);
+    await settle();
+    const returned = [...said].filter(([, what]) => what === "returned").map(([key]) => key);
+    assertEquals([returned.length, returned.includes("t1")], [58, false]);
+    started[0]!.finish("t0");
+    await settle();
+    assertEquals(started[0]!.orders.at(-1)!.key, "t1");
+  });
+
+  it("never begin what was cancelled after it was given ahead", async () => {
+    const { compute, cancel, started, given, failure } = await setUpQuick(1);
+    const all = ["a", "b", "c"].map((key) => compute(key));
+    await settle();
+    cancel("b");
+    await all[1];
+    await settle();
+    assertEquals([failure("b").executed, given()], ["no", ["a c"]]);
+    cancel("a");
+    assertEquals(started[0]!.cancelled, ["a"]);
+  });
+
+  it("leave what they were given ahead to the next one where they end", async () => {
+    const { compute, started, said } = await setUpQuick(1);
+    const all = ["a", "b", "c"].map((key) => compute(key));
+    await settle();
+    started[0]!.exit("Deno.exit(1) was called in it");
+    await all[0];
+    assertEquals(started[1]!.orders.map(({ key }) => key), ["b"]);
+    started[1]!.finish("b");
+    await settle();
+    started[1]!.finish("c");
+    await all[2];
+    assert("size" in (said.get("c") as object));
+  });
+
   it("are not there in a host without Web Workers: all runs on its event loop, and edited code is refused", async () => {
     const { compute, inline, states, failure } = setUp({ start: undefined });
     const first = compute("first");
@@ -336,28 +460,27 @@ describe("the tasks of a host", () => {
 
   it("that are stopped because the host leaves have not failed: nothing is said of them", async () => {
     const { tasks, compute, started, said } = setUp({ threads: 1 });
-    const all = [compute("running"), compute("waiting")];
+    compute("running");
+    compute("waiting");
     await settle();
     tasks.end();
     started[0]!.exit("it was closed");
-    await all[0];
     await settle();
     started[1]!.finish("waiting");
-    await all[1];
+    await tasks.settled();
     assertEquals(said.size, 0);
   });
 
   it("run a task alone where its user says so, and end its isolate with it", async () => {
-    const { compute, started, said } = setUp({ startsProcesses: true });
+    const { compute, started, failure } = setUp({ startsProcesses: true });
     const all = [compute("a", { home: "process" }), compute("b", { home: "dedicated" })];
     await settle();
     assertEquals(started.map(({ home }) => home), ["process-task-1", "dedicated-task-2"]);
     started[0]!.finish("a", 1);
     started[1]!.exit("it ran away");
     await Promise.all(all);
-    assertEquals(started.map(({ closed }) => closed), [true, true]);
-    const failed = said.get("b");
-    assert(failed && "error" in failed && /it ran away/.test(failed.error.message));
+    assertEquals(started[0]!.closed, true);
+    assertMatch(failure("b").error.message, /it ran away/);
   });
 
   it("refuse homes that there are none of here", async () => {
@@ -382,6 +505,32 @@ describe("the tasks of a host", () => {
     await next;
     clock.advance(5000);
     assertEquals(started[1]!.abandoned, "");
+  });
+
+  it("begin what was given ahead elsewhere where one that was cancelled does not stop", async () => {
+    const { compute, cancel, started, clock, said } = setUp({ threads: 1 });
+    compute("quick");
+    await settle();
+    started[0]!.finish("quick", 1, 0.01);
+    const all = ["stuck", "next"].map((key) => compute(key));
+    await settle();
+    cancel("stuck");
+    await settle();
+    clock.advance(1000);
+    await all[0];
+    await settle();
+    started[1]!.finish("next");
+    await all[1];
+    assert("size" in (said.get("next") as object));
+  });
+
+  it("of an isolate of its own that is cancelled while that starts never begin there", async () => {
+    const { compute, cancel, started, failure } = setUp({ startsProcesses: true });
+    const alone = compute("alone", { home: "process" });
+    cancel("alone");
+    await alone;
+    await settle();
+    assertEquals([failure("alone").executed, started[0]!.orders, started[0]!.closed], ["no", [], true]);
   });
 
   it("keep what came of the latest attempt at one key, and count its bytes once", async () => {

@@ -11,6 +11,7 @@ import { SecretListener } from "../../worker/secret_listener.ts";
 import { resolveOptions } from "../../worker/settings.ts";
 import { testIsolateContract } from "../contract/isolate_contract.ts";
 import {
+  computeIn,
   createActor,
   createTicketSigner,
   dialCaller,
@@ -131,7 +132,7 @@ describe("a process that is one home", () => {
 
   it("runs tasks with the values that they depend on", async () => {
     const { isolate, stop } = await relayed();
-    assertEquals(resultOf(await isolate.compute(taskOf("tasks.ts", "add", [1, 2]))), 3);
+    assertEquals(resultOf(await computeIn(isolate, taskOf("tasks.ts", "add", [1, 2]))), 3);
     await isolate.close(100);
     await stop();
   });

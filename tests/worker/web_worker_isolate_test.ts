@@ -11,6 +11,7 @@ import {
   isolateSettings,
   NO_SERVICES,
   orderOf,
+  taskOf,
 } from "../helpers/isolates.ts";
 import { RawCaller } from "../helpers/raw_caller.ts";
 
@@ -151,6 +152,44 @@ describe("a Web Worker isolate", () => {
     assertEquals((await isolate.ended).reason, "isolate-exit");
     assertEquals((await pending).ok, false);
     assertEquals((await caller.closed).code, 4410);
+  });
+
+  it("runs tasks one after the other, and tells of results while a function holds it up, and what has not begun", async () => {
+    const isolate = await relayed();
+    const source =
+      "export const work = (_name, until) => { const n = Date.now(); while (Date.now() < until); return n; };";
+    const url = `data:text/javascript,${encodeURIComponent(source)}`;
+    const told: string[] = [];
+    const all = new Map<string, Promise<void>>();
+    const give = (key: string, until: number) => {
+      all.set(
+        key,
+        new Promise((resolve) =>
+          isolate.compute(taskOf(url, "work", ["", until], { key }), {
+            settle: ({ ok }) => (told.push(`${key} ${ok ? "done" : "failed"}`), resolve()),
+            lose: (begun) => (told.push(`${key} lost${begun ? "" : " before it began"}`), resolve()),
+          })
+        ),
+      );
+    };
+    give("load", 0);
+    await all.get("load");
+    const until = Date.now() + 600;
+    for (const key of ["quick", "slow", "behind", "last"]) give(key, key === "slow" ? until : 0);
+    while (!told.includes("quick done")) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      isolate.look();
+    }
+    assertEquals(isolate.withdraw(), 2);
+    assertGreater(until, Date.now(), "while the slow one runs");
+    await all.get("slow");
+    give("again", 0);
+    await all.get("again");
+    assertEquals(told, ["load done", "quick done", "slow done", "again done"]);
+    for (const key of ["endless", "never"]) give(key, key === "endless" ? Infinity : 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await isolate.close(0);
+    assertEquals(told.slice(4), ["endless lost", "never lost before it began"]);
   });
 
   it("refuses everything after its end, and says that nothing ran", async () => {
