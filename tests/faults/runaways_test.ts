@@ -116,10 +116,10 @@ describe("6. what runs away", () => {
     const first = await client.submit(Runaway, { actor: true, isolation: "dedicated" });
     const pid = await first.pid();
     for (let count = 0; count <= navigator.hardwareConcurrency && isAlive(pid); count++) {
-      const actor = await client.submit(Runaway, { actor: true, isolation: "dedicated" });
+      const created = client.submit(Runaway, { actor: true, isolation: "dedicated" });
       // What is on the host while it is replaced is lost, too: either way the actor is gone once it is called again.
-      await errorOf(withOptions(actor, { timeout: DEADLINE }).spin());
-      assertInstanceOf(await errorOf(actor.increment()), ActorLostError);
+      await errorOf(created.then((actor) => withOptions(actor, { timeout: DEADLINE }).spin()));
+      assertInstanceOf(await errorOf(created.then((actor) => actor.increment())), ActorLostError);
     }
     await eventually(false, () => isAlive(pid));
     await using next = await client.submit(Runaway, { actor: true });
