@@ -11,6 +11,7 @@ import { manyActors } from "./many_actors.ts";
 import { manyConnections } from "./many_connections.ts";
 import { observation } from "./observation.ts";
 import { peers } from "./peers.ts";
+import { schedulerCore } from "./scheduler_core.ts";
 import { sizes } from "./sizes.ts";
 import type { Subject } from "./stage.ts";
 import { startup } from "./startup.ts";
@@ -29,6 +30,7 @@ export const SUBJECTS: readonly Subject[] = [
   manyConnections,
   startup,
   tasks,
+  schedulerCore,
   observation,
   bundle,
   peers,

@@ -14,20 +14,20 @@ import { addEdge, type Holder, holds, removeEdge } from "./references.ts";
 import { type ActorRecord, wishesOf, wishTextOf } from "./state.ts";
 import { createTask, joinTask } from "./task_admission.ts";
 import { errorOf, failWaiters, notThere } from "./task_endings.ts";
-import type { KeyRecord } from "./task_record.ts";
+import { type KeyRecord, NO_RECORDS } from "./task_record.ts";
 import { failureOf, tellClient, tellPresent, type Turn } from "./turn.ts";
 
-/** A submission, and who holds what comes of it. */
+/** A submission that waits, and who holds what comes of it. */
 export type Submission = EventOf<"submitted"> & { readonly by: Holder };
 
-/** Takes up a submission. Where its key is in use for the same target, its arguments count for nothing. */
-export function admit(turn: Turn, event: Submission): void {
+/** Takes up a submission, for whoever holds what comes of it. Where its key is in use for the same target, its arguments count for nothing. */
+export function admit(turn: Turn, event: EventOf<"submitted">, by: Holder): void {
   const { references, keys } = turn.state;
-  const { key, client, body, by } = event;
+  const { key, client, body } = event;
   const known = keys.get(key);
   if (known?.kind === "actor" && known.state === "stopping") {
     addEdge(references, by, key, client);
-    known.next.push(event);
+    known.next.push({ ...event, by });
     // Until it is taken up, the one that stops keeps what is among the arguments.
     holdAll(turn.state, key, event.refs);
     setNextDeadline(turn, known);
@@ -51,7 +51,7 @@ export function admitNext(turn: Turn, ended: ActorRecord): void {
   const waiting = ended.next.filter(({ by, key }) => holds(references, by, key));
   // Each gets its edge back when it is taken up; one for another target than the first's does not.
   for (const { by, key } of waiting) removeEdge(references, by, key);
-  for (const event of waiting) admit(turn, event);
+  for (const event of waiting) admit(turn, event, event.by);
 }
 
 /** Forgets what a holder submitted to follow a stopping actor. */
@@ -85,12 +85,12 @@ function setNextDeadline(turn: Turn, actor: ActorRecord): void {
 }
 
 /** Milliseconds that are left of a submission's timeout. Timers count in whole ones, and may be early by a part. */
-function remaining(turn: Turn, event: Submission): number {
+function remaining(turn: Turn, event: EventOf<"submitted">): number {
   const left = (event.body.timeout ?? Infinity) - (turn.at - event.at);
   return left < 1 ? 0 : left;
 }
 
-function create(turn: Turn, event: Submission): void {
+function create(turn: Turn, event: EventOf<"submitted">): void {
   const { key, client, body, submitted, args, refs } = event;
   const wishes = wishesOf(body);
   const { found, unknown } = resolve(turn.state, refs);
@@ -113,7 +113,7 @@ function create(turn: Turn, event: Submission): void {
     creation: { submitted, args, refs },
     dependencies: found,
     missing: 0,
-    waiters: new Set(),
+    waiters: NO_RECORDS,
     homeKind: undefined,
     reference: undefined,
     handle: undefined,
@@ -138,7 +138,7 @@ function create(turn: Turn, event: Submission): void {
 }
 
 /** A target sent by value has its source in its URL, so equal URLs are equal sources. */
-function isSame(known: KeyRecord, { body }: Submission): boolean {
+function isSame(known: KeyRecord, { body }: EventOf<"submitted">): boolean {
   const { target } = known;
   const isKind = known.kind === (body.actor ? "actor" : "task");
   return isKind && target!.module === body.target.module && target!.export === body.target.export;

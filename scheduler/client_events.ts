@@ -94,7 +94,7 @@ export function onSubmitted(turn: Turn, event: EventOf<"submitted">): void {
   const wrong = findMistake(event);
   if (wrong === undefined) {
     const by = newHolderOf(turn.state, event.client, event.holder, event.key);
-    if (by) return admit(turn, { ...event, by });
+    if (by) return admit(turn, event, by);
     const reason = `${event.holder}, which submitted it, has ended`;
     return tellClient(turn, event.client, event.key, statusOf("cancelled", { reason }));
   }

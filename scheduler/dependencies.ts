@@ -9,7 +9,15 @@ import { move } from "./assignment.ts";
 import type { ActorRecord, SchedulerState } from "./state.ts";
 import { failDependent } from "./task_endings.ts";
 import { moveTask } from "./task_moves.ts";
-import { canRunAgain, hasValue, isUnfinished, type KeyRecord, type TaskRecord } from "./task_record.ts";
+import {
+  canRunAgain,
+  hasValue,
+  isUnfinished,
+  type KeyRecord,
+  removeRecord,
+  type TaskRecord,
+  withRecord,
+} from "./task_record.ts";
 import { failureOf, type Turn } from "./turn.ts";
 
 /** The records of keys, each once, and those of which nothing is known. */
@@ -41,8 +49,10 @@ export function begin(turn: Turn, first: KeyRecord, cause = ""): void {
     let failed: KeyRecord | undefined;
     let missing = 0;
     for (const dependency of record.dependencies) {
-      if (dependency.kind !== "actor" && record.kind !== "actor" && record.pure) dependency.dependents.add(record);
-      dependency.waiters.add(record);
+      if (dependency.kind !== "actor" && record.kind !== "actor" && record.pure) {
+        dependency.dependents = withRecord(dependency.dependents, record);
+      }
+      dependency.waiters = withRecord(dependency.waiters, record);
       if (hasValue(dependency)) continue;
       missing++;
       if (dependency.kind !== "actor" && dependency.state === "released" && canRunAgain(dependency)) {
@@ -84,7 +94,7 @@ export function unsettleWaiters(turn: Turn, record: KeyRecord): void {
 /** Something has started for good, or will not: it needs nothing any more. */
 export function unlink(turn: Turn, record: KeyRecord): void {
   for (const dependency of record.dependencies) {
-    dependency.waiters.delete(record);
+    removeRecord(dependency.waiters, record);
     if (dependency.waiters.size === 0 || isUnfinished(dependency)) turn.suspects.add(dependency);
   }
 }
@@ -94,7 +104,7 @@ export function dropRecipe(turn: Turn, task: TaskRecord): void {
   task.recipe = undefined;
   for (const dependency of task.dependencies) {
     if (dependency.kind === "actor") continue;
-    dependency.dependents.delete(task);
+    removeRecord(dependency.dependents, task);
     if (dependency.state === "released" && dependency.dependents.size === 0) turn.suspects.add(dependency);
   }
   task.dependencies = [];

@@ -12,6 +12,7 @@ import { answerLookups } from "./lookups.ts";
 import { removeEdgesTo } from "./references.ts";
 import type { ActorRecord } from "./state.ts";
 import { dropHeld, failWaiters, notThere } from "./task_endings.ts";
+import { removeRecord, withRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
 
 /**
@@ -83,8 +84,8 @@ function passWaiters(turn: Turn, actor: ActorRecord): void {
     // By a key that is used again even what was submitted later can be among the arguments.
     if (dependsOn(next, waiter)) continue;
     waiter.dependencies[waiter.dependencies.indexOf(actor)] = next;
-    actor.waiters.delete(waiter);
-    next.waiters.add(waiter);
+    removeRecord(actor.waiters, waiter);
+    next.waiters = withRecord(next.waiters, waiter);
   }
   if (actor.waiters.size > 0) failWaiters(turn, actor, failureOf(notThere(actor.key)));
 }

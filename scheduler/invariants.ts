@@ -10,7 +10,7 @@ import { hasLeastSlot, MOST_SLOTS, slotsOf, takesTasks } from "./open_workers.ts
 import { heldByClient, heldByKey, holds, isHeld } from "./references.ts";
 import type { ActorRecord, SchedulerState, WorkerRecord } from "./state.ts";
 import { precedes, queueNameOf } from "./task_queue.ts";
-import { hasValue, isUnfinished, type KeyRecord, type TaskRecord } from "./task_record.ts";
+import { hasValue, isUnfinished, type KeyRecord, NO_RECORDS, type TaskRecord } from "./task_record.ts";
 
 /** A state that cannot be: a mistake in the scheduler. */
 export class InvariantError extends Error {
@@ -258,7 +258,11 @@ function sizeOf(tasks: ReadonlySet<TaskRecord>): number {
 }
 
 function* checkReferences(state: SchedulerState): Generator<string> {
-  const { targets, holders } = state.references;
+  const { targets, holders, holding } = state.references;
+  const keepers = [...targets.keys()].map(heldByKey).filter((key) => key !== undefined);
+  if (!new Set(keepers).isSubsetOf(holding) || keepers.length !== holding.size) yield "not the keys that hold others";
+  if (state.suspects.size > 0) yield "something was not looked at that may have to end";
+  if (NO_RECORDS.size > 0) yield "a set that all share is not empty";
   for (const [holder, keys] of targets) {
     const client = heldByClient(holder);
     const keeper = heldByKey(holder);

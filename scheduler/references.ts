@@ -17,13 +17,15 @@ export type Holder = `client:${string}` | `key:${string}` | "detached";
 export interface References {
   /** Keys by holder. */
   readonly targets: Map<Holder, Set<string>>;
+  /** Keys that hold others. */
+  readonly holding: Set<string>;
   /** Holders by key, each with the client session that is told of the key for it. */
   readonly holders: Map<string, Map<Holder, string | undefined>>;
 }
 
 /** No edges. */
 export function createReferences(): References {
-  return { targets: new Map(), holders: new Map() };
+  return { targets: new Map(), holding: new Set(), holders: new Map() };
 }
 
 /** The holder that a client session is. */
@@ -58,8 +60,13 @@ export function holds(references: References, holder: Holder, key: string): bool
  */
 export function addEdge(references: References, holder: Holder, key: string, told = heldByClient(holder)): void {
   const keys = references.targets.get(holder);
-  if (keys) keys.add(key);
-  else references.targets.set(holder, new Set([key]));
+  if (keys) {
+    keys.add(key);
+  } else {
+    references.targets.set(holder, new Set([key]));
+    const held = heldByKey(holder);
+    if (held !== undefined) references.holding.add(held);
+  }
   const holders = references.holders.get(key);
   if (holders) holders.set(holder, told ?? holders.get(holder));
   else references.holders.set(key, new Map([[holder, told]]));
@@ -69,7 +76,11 @@ export function addEdge(references: References, holder: Holder, key: string, tol
 export function removeEdge(references: References, holder: Holder, key: string): boolean {
   const keys = references.targets.get(holder);
   if (!keys?.delete(key)) return false;
-  if (keys.size === 0) references.targets.delete(holder);
+  if (keys.size === 0) {
+    references.targets.delete(holder);
+    const held = heldByKey(holder);
+    if (held !== undefined) references.holding.delete(held);
+  }
   const holders = references.holders.get(key)!;
   holders.delete(holder);
   if (holders.size === 0) references.holders.delete(key);
@@ -90,6 +101,9 @@ export function holdersOf(references: References, key: string): Holder[] {
 export function listenersOf(references: References, key: string): Iterable<string> {
   const holders = references.holders.get(key);
   if (holders === undefined) return NOBODY;
+  if (holders.size === 1) {
+    for (const told of holders.values()) return told === undefined ? NOBODY : [told];
+  }
   const listeners = [...holders.values()].filter((told) => told !== undefined);
   return listeners.length > 1 ? new Set(listeners) : listeners;
 }

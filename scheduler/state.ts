@@ -200,7 +200,7 @@ export interface ActorRecord {
   /** How many of them are not there; while `blocked`. */
   missing: number;
   /** Who needs it to run or start, and has not finished. */
-  readonly waiters: Set<KeyRecord>;
+  waiters: ReadonlySet<KeyRecord>;
   /** Kind of its home; once it ran. */
   homeKind: HomeKind | undefined;
   /** What handles carry; once it ran. */
@@ -265,6 +265,8 @@ export interface SchedulerState {
   membership: number;
   /** Who holds what. */
   readonly references: References;
+  /** What may have lost the last that kept it; empty between events. */
+  readonly suspects: Set<KeyRecord>;
   /** What those who ask wait for, by asker. */
   readonly asking: Map<string, Set<KeyRecord>>;
   /** Isolates that asked for keys which nobody has told of yet. */
@@ -310,6 +312,7 @@ export function createState(options: StateOptions): SchedulerState {
     capacity: 0,
     membership: 0,
     references: createReferences(),
+    suspects: new Set(),
     asking: new Map(),
     expected: new Map(),
     retirements: new Set(),

@@ -21,7 +21,8 @@ export interface StoryEntry {
 /** A log that forgets what is oldest. */
 export class Story {
   readonly #length: number;
-  readonly #entries: StoryEntry[] = [];
+  /** Written over and over, so that nothing has to be collected that has grown old. */
+  readonly #entries: { -readonly [N in keyof StoryEntry]: StoryEntry[N] }[] = [];
   #next = 0;
   #count = 0;
 
@@ -32,7 +33,16 @@ export class Story {
 
   /** Adds an entry. */
   add(entry: StoryEntry): void {
-    this.#entries[this.#next] = entry;
+    const oldest = this.#entries[this.#next];
+    if (oldest) {
+      oldest.at = entry.at;
+      oldest.subject = entry.subject;
+      oldest.from = entry.from;
+      oldest.to = entry.to;
+      oldest.cause = entry.cause;
+    } else {
+      this.#entries.push({ ...entry });
+    }
     this.#next = (this.#next + 1) % this.#length;
     this.#count++;
   }
@@ -46,7 +56,7 @@ export class Story {
     const wanted = Math.min(kept, most, from < 0 ? Infinity : this.#count - from);
     const entries: StoryEntry[] = [];
     for (let back = wanted; back > 0; back--) {
-      entries.push(this.#entries[(this.#next - back + this.#length) % this.#length]!);
+      entries.push({ ...this.#entries[(this.#next - back + this.#length) % this.#length]! });
     }
     return { entries, next: this.#count };
   }
@@ -54,6 +64,7 @@ export class Story {
   /** The entries of one subject, or all, oldest first. */
   tell(subject?: string): StoryEntry[] {
     const ordered = [...this.#entries.slice(this.#next), ...this.#entries.slice(0, this.#next)];
-    return subject === undefined ? ordered : ordered.filter((entry) => entry.subject === subject);
+    const told = subject === undefined ? ordered : ordered.filter((entry) => entry.subject === subject);
+    return told.map((entry) => ({ ...entry }));
   }
 }

@@ -5,7 +5,6 @@
  */
 
 import { DependencyLostError, KeyConflictError, SMALL_RESULT, type StatusBody } from "../protocol/mod.ts";
-import type { Submission } from "./admission.ts";
 import { begin, resolve, unknownDependency } from "./dependencies.ts";
 import type { EventOf } from "./events.ts";
 import { holdAll } from "./holding.ts";
@@ -15,11 +14,11 @@ import { failTask } from "./task_endings.ts";
 import { keepValue } from "./task_events.ts";
 import { dataHolders, moveTask } from "./task_moves.ts";
 import { refusalOf } from "./task_queue.ts";
-import { NOWHERE, type TaskRecord } from "./task_record.ts";
+import { NO_RECORDS, NOWHERE, type TaskRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellClient, type Turn } from "./turn.ts";
 
 /** Makes a task of a submission, whose key is free. */
-export function createTask(turn: Turn, event: Submission): void {
+export function createTask(turn: Turn, event: EventOf<"submitted">): void {
   const { key, body, submitted, args, refs, client } = event;
   const wishes = wishesOf(body);
   const { found, unknown } = resolve(turn.state, refs);
@@ -43,7 +42,7 @@ export function createTask(turn: Turn, event: Submission): void {
 }
 
 /** Another client wants the result of a task. One that failed is tried again. */
-export function joinTask(turn: Turn, task: TaskRecord, event: Submission): void {
+export function joinTask(turn: Turn, task: TaskRecord, event: EventOf<"submitted">): void {
   if (task.state === "erred") {
     moveTask(turn, task, "gone");
     turn.state.keys.delete(task.key);
@@ -123,6 +122,8 @@ export function presentStatus(state: SchedulerState, task: TaskRecord): StatusBo
   }
 }
 
+const NO_REFS: readonly string[] = Object.freeze([]);
+
 /** What is said of a value that is there. */
 export function finishedStatus(state: SchedulerState, task: TaskRecord): StatusBody {
   const { value, valueRefs, size } = task;
@@ -169,13 +170,13 @@ function addRecord(
     recipe: undefined,
     dependencies: [],
     missing: 0,
-    waiters: new Set(),
-    dependents: new Set(),
+    waiters: NO_RECORDS,
+    dependents: NO_RECORDS,
     worker: undefined,
     holders: NOWHERE,
     run: 0,
     value: undefined,
-    valueRefs: [],
+    valueRefs: NO_REFS,
     size: 0,
     failure: undefined,
     owner: undefined,

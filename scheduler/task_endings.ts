@@ -194,8 +194,9 @@ export function clearTimers(turn: Turn, task: TaskRecord): void {
 /** Takes away what an actor, task or result held, except `kept`. */
 export function dropHeld(turn: Turn, key: string, kept: readonly string[] = []): void {
   const { references, keys } = turn.state;
+  // Most hold nothing: this takes no other text.
+  if (!references.holding.has(key)) return;
   const holder = keyHolder(key);
-  if (!references.targets.has(holder)) return;
   const stays = new Set(kept);
   for (const target of targetsOf(references, holder)) {
     if (stays.has(target)) continue;

@@ -66,9 +66,9 @@ export interface TaskRecord {
   /** How many of them are not there; while `blocked`. `Infinity` while it waits for another try to fetch them. */
   missing: number;
   /** Who needs its value to run or start, and has not finished. */
-  readonly waiters: Set<KeyRecord>;
+  waiters: ReadonlySet<KeyRecord>;
   /** Who needs its value where it has to run again: what may, with this among its dependencies. */
-  readonly dependents: Set<TaskRecord>;
+  dependents: ReadonlySet<TaskRecord>;
   /** The worker that runs or stores it; while `processing`. */
   worker: WorkerRecord | undefined;
   /** The workers that keep its value, the first for its own sake, the others as copies; none where it is small. */
@@ -93,6 +93,19 @@ export interface TaskRecord {
 
 /** No worker keeps a value. */
 export const NOWHERE: readonly WorkerRecord[] = Object.freeze([]);
+
+/** No records: most have no waiters and no dependents, and need no sets of their own. */
+export const NO_RECORDS: ReadonlySet<never> = new Set();
+
+/** Adds a record to others. Returns the set that takes the place of the one before. */
+export function withRecord<T>(records: ReadonlySet<T>, record: T): ReadonlySet<T> {
+  return records === NO_RECORDS ? new Set([record]) : (records as Set<T>).add(record);
+}
+
+/** Takes a record out from among others. */
+export function removeRecord<T>(records: ReadonlySet<T>, record: T): void {
+  (records as Set<T>).delete(record);
+}
 
 /** Whether there is a value that a dependent can use. */
 export function hasValue(record: KeyRecord): boolean {

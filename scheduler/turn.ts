@@ -39,7 +39,7 @@ export function createTurn(state: SchedulerState, at: number, event: string): Tu
     instructions: [],
     placesChanged: false,
     tasksReady: false,
-    suspects: new Set(),
+    suspects: state.suspects,
     forgotten: [],
   };
 }
