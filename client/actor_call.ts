@@ -22,7 +22,7 @@ import type { CallLink, PendingCall } from "./call_link.ts";
 import { type CallSite, wasTaken } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
-import type { CallSession, InheritedLimits } from "./remote_actor.ts";
+import type { CallSession, InheritedLimits } from "./call_session.ts";
 import { endSpan, type Span } from "./tracing.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 

@@ -44,7 +44,8 @@ import {
   type ReferenceOwner,
 } from "./references.ts";
 import { actorLost, type Loss } from "./call_errors.ts";
-import { type CallSession, type InheritedLimits, RemoteActor } from "./remote_actor.ts";
+import type { CallSession, InheritedLimits } from "./call_session.ts";
+import { RemoteActor } from "./remote_actor.ts";
 import { clientClosed, type FetchedData, type Place, Routes } from "./routes.ts";
 import {
   connectToScheduler,

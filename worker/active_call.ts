@@ -5,7 +5,7 @@
  */
 
 import type { Actor, CallInfo, ClientApi, WorkerInfo } from "../client/types.ts";
-import type { InheritedLimits } from "../client/remote_actor.ts";
+import type { InheritedLimits } from "../client/call_session.ts";
 import {
   CallCancelledError,
   CallTimeoutError,

@@ -10,7 +10,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { CONTEXT } from "../client/brands.ts";
 import type { Context as LibraryContext } from "../client/context.ts";
-import type { InheritedLimits } from "../client/remote_actor.ts";
+import type { InheritedLimits } from "../client/call_session.ts";
 
 /** What is known inside a method, a constructor or a task, and in whatever they started. */
 export interface Context extends LibraryContext {
