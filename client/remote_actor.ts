@@ -191,10 +191,10 @@ export class RemoteActor implements OneWayListener, CalledActor {
   }
 
   #takeRoom(name: string, size: number): void {
-    const pending = { calls: this.#pendingCalls, bytes: this.#pendingBytes };
-    const isFull = pending.calls >= MOST_PENDING.calls ||
-      pending.bytes + size > MOST_PENDING.bytes && pending.calls > 0;
-    if (isFull) throw tooManyPending({ key: this.key, name }, pending, MOST_PENDING);
+    const calls = this.#pendingCalls;
+    const bytes = this.#pendingBytes;
+    const isFull = calls >= MOST_PENDING.calls || bytes + size > MOST_PENDING.bytes && calls > 0;
+    if (isFull) throw tooManyPending({ key: this.key, name }, { calls, bytes }, MOST_PENDING);
     this.#pendingCalls++;
     this.#pendingBytes += size;
   }

@@ -131,12 +131,7 @@ export class Outbox {
   /** Sends what waits for the end of the turn. */
   flush(): void {
     if (this.#closed) return;
-    for (const [transfer, count] of this.#progress) {
-      const start = this.#batch.length;
-      this.#batch.write({ op: "received", transfer, count });
-      this.#fit(start);
-    }
-    this.#progress.clear();
+    if (this.#progress.size > 0) this.#reportProgress();
     this.#emitBatch();
     this.#pump();
   }
@@ -149,6 +144,15 @@ export class Outbox {
     this.#shortest = undefined;
     this.#queued = 0;
     this.#held.clear();
+    this.#progress.clear();
+  }
+
+  #reportProgress(): void {
+    for (const [transfer, count] of this.#progress) {
+      const start = this.#batch.length;
+      this.#batch.write({ op: "received", transfer, count });
+      this.#fit(start);
+    }
     this.#progress.clear();
   }
 

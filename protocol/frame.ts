@@ -238,7 +238,8 @@ export class FrameWriter {
   #texts(texts: readonly string[]): void {
     if (texts.length > MAXIMUM_TEXTS) throw new RangeError(`${texts.length} are more than ${MAXIMUM_TEXTS}`);
     this.#head(texts.length, 0x90, 15, undefined, 0xdc);
-    for (const text of texts) this.#text(text);
+    // Most are empty, and an iterator is garbage of every call.
+    for (let index = 0; index < texts.length; index++) this.#text(texts[index]!);
   }
 
   #field(kind: FieldKind, value: unknown): void {
