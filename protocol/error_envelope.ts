@@ -125,7 +125,8 @@ function envelope(error: unknown, mark: RemoteMark | undefined, levels: number, 
   };
   const errorClass = builtInClassOf(error);
   if (errorClass !== undefined) result.class = errorClass;
-  const ours = isOwn(error);
+  // A built-in error that came from further away has our fields, too.
+  const ours = errorClass === undefined && isOwn(error);
   if (ours) {
     result.code = error.code;
     result.executed = mark === undefined ? error.executed : "yes";

@@ -171,6 +171,13 @@ describe("an error that a method threw", () => {
     assert(isRemoteError(arrived));
   });
 
+  it("keeps its built-in class over several actors, and as the cause of another", () => {
+    const arrived = thrown(thrown(new RangeError("deep")), { worker: "worker-2" });
+    assertInstanceOf(arrived, RangeError);
+    assertInstanceOf(arrived, RemoteError);
+    assertInstanceOf(thrown(new Error("around", { cause: arrived })).cause, RangeError);
+  });
+
   it("keeps the mark of the worker where it was thrown first", () => {
     assertEquals(
       (thrown(thrown(new TypeError("deep")), { worker: "worker-2" }) as unknown as RemoteError).remote,
