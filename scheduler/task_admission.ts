@@ -14,7 +14,7 @@ import { failTask } from "./task_endings.ts";
 import { keepValue } from "./task_events.ts";
 import { dataHolders, moveTask } from "./task_moves.ts";
 import { refusalOf } from "./task_queue.ts";
-import { NO_RECORDS, NOWHERE, type TaskRecord } from "./task_record.ts";
+import { type KeyRecord, NO_RECORDS, NOWHERE, type TaskRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellClient, type Turn } from "./turn.ts";
 
 /** Makes a task of a submission, whose key is free. */
@@ -48,9 +48,17 @@ export function joinTask(turn: Turn, task: TaskRecord, event: EventOf<"submitted
     turn.state.keys.delete(task.key);
     return createTask(turn, event);
   }
-  if (task.state === "released") begin(turn, task);
+  if (task.state === "released") {
+    task.dependencies = task.dependencies.map((dependency) => renewed(turn.state, dependency));
+    begin(turn, task);
+  }
   const status = presentStatus(turn.state, task);
   if (status) tellClient(turn, event.client, task.key, status);
+}
+
+/** An actor that has ended meanwhile, and was submitted again under its key, is another. */
+function renewed({ keys }: SchedulerState, dependency: KeyRecord): KeyRecord {
+  return dependency.kind === "actor" ? keys.get(dependency.key) ?? dependency : dependency;
 }
 
 /** A client scatters a value. */

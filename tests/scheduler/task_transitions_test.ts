@@ -724,6 +724,21 @@ describe("actors among the arguments of tasks", () => {
     assertEquals(simulation.state.actors.get("Counter-1")!.state, "stopping");
   });
 
+  it("may have been submitted anew where the task is", () => {
+    const simulation = withWorkers("a");
+    for (let round = 0; round < 2; round++) {
+      simulation.submit("one", "Counter-1");
+      simulation.submitTask("one", "t", ["Counter-1"]);
+      simulation.submitTask("one", "sum of it", ["t"]);
+      simulation.created("Counter-1");
+      simulation.work();
+      release(simulation, "Counter-1", "t");
+      simulation.ended("Counter-1");
+    }
+    assertEquals(simulation.runs.get("t"), 2, "its first result went, as only a task that has it needed it");
+    assertEquals(last(simulation, "t").status, "finished");
+  });
+
   it("that are lost fail what has not started, with ActorLostError as cause", () => {
     const simulation = withWorkers("a");
     simulation.submit("one", "Counter-1");
