@@ -5,13 +5,15 @@
  */
 
 import {
+  ActorStartError,
   CallCancelledError,
   ConnectionLostError,
   type DataHolder,
   decodeError,
   DependencyLostError,
+  isRemoteError,
+  type RemoteError,
   type StatusBody,
-  TroupeError,
 } from "../protocol/mod.ts";
 import type { FutureControl } from "./future.ts";
 import { actorLost, type Loss } from "./call_errors.ts";
@@ -237,10 +239,13 @@ export class HeldKey {
 }
 
 function startError(key: string, status: StatusBody): Error {
-  if (status.error) return decodeError(status.error);
-  return new (class extends TroupeError {})(`Cannot start ${key}: the scheduler gave no reason`, {
-    code: "INIT_FAILED",
-  });
+  if (!status.error) return new ActorStartError(`Cannot start ${key}: the scheduler gave no reason`);
+  const error = decodeError(status.error);
+  // What a constructor threw is of its own class, and an `ActorStartError` by its code.
+  if (isRemoteError(error) && error.remote.actor === key && (error as Partial<RemoteError>).code === "REMOTE_ERROR") {
+    Object.defineProperty(error, "code", { value: "INIT_FAILED" });
+  }
+  return error;
 }
 
 function valueLost(key: string, { error, worker = "unknown", reason = "unknown" }: StatusBody): Error {

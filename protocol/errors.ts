@@ -286,7 +286,10 @@ export class ActorNotFoundError extends TroupeError {
   }
 }
 
-/** An actor could not be made: its constructor threw (see `cause`), or the module has no such export. Nothing is left. */
+/**
+ * An actor could not be made: its constructor threw, or the module has no such export. Nothing is left. What the
+ * constructor threw keeps its class, as every {@linkcode RemoteError} does, and is an `ActorStartError` by its code.
+ */
 export class ActorStartError extends TroupeError {
   static {
     define(this, "ActorStartError", ["INIT_FAILED", "NO_SUCH_CLASS"]);

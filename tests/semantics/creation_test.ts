@@ -214,6 +214,7 @@ describe("creation", () => {
     assertInstanceOf(error, RangeError);
     assertEquals(error.message, "no luck");
     assert(isRemoteError(error));
+    assertInstanceOf(error, ActorStartError);
     assertEquals(future.status, "error");
     assertEquals((await future.exception())?.message, "no luck");
     assertEquals(actorKeys(await stage.observer.schedulerInfo()).includes("unborn"), false);
