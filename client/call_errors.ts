@@ -8,6 +8,7 @@ import {
   ActorLostError,
   CallCancelledError,
   CallTimeoutError,
+  DependencyLostError,
   type Executed,
   MailboxFullError,
 } from "../protocol/mod.ts";
@@ -63,6 +64,15 @@ function reasonInWords(reason: string): string {
     default:
       return `it ended (${reason})`;
   }
+}
+
+/** A future among the arguments of a call failed, so the call never starts. */
+export function argumentFailed(key: string, cause: unknown): DependencyLostError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new DependencyLostError(`Cannot pass the value of ${key}, which is an argument: ${said}`, {
+    executed: "no",
+    cause,
+  });
 }
 
 /** Somebody cancelled a call. */

@@ -16,6 +16,7 @@ import {
   SerializationError,
 } from "../protocol/mod.ts";
 import { futureLink, handleLink, nodeLink } from "./brands.ts";
+import { argumentFailed } from "./call_errors.ts";
 import type { CallReference } from "./external.ts";
 import type { ActorFuture } from "./types.ts";
 
@@ -43,10 +44,10 @@ export interface ReferenceOwner {
  * Encodes arguments: handles and futures become references.
  *
  * @param root What error paths begin with.
- * @param local Lends functions and streams; without it there can be none.
+ * @param local Lends functions and streams to a call; without it there can be none.
  * @throws {SerializationError} Naming the path of what cannot be sent.
  * @throws {TypeError} Where a future belongs to another client, or was released, or a node was not computed.
- * @throws The error of a future in it that has failed.
+ * @throws The error of a future in it that has failed; of a call, a {@linkcode DependencyLostError} with it as cause.
  */
 export function encodeArguments(
   value: unknown,
@@ -58,7 +59,9 @@ export function encodeArguments(
     return encodeValue(value, { root, reference: (value) => encodeHandle(value) ?? encodeFuture(value, owner), local });
   } catch (error) {
     // The codec adds to whatever is thrown inside where it happened.
-    if (error instanceof SerializationError && error.cause instanceof Refusal) throw error.cause.at(error.path);
+    if (error instanceof SerializationError && error.cause instanceof Refusal) {
+      throw error.cause.at(error.path, local !== undefined);
+    }
     throw error;
   }
 }
@@ -88,9 +91,9 @@ export function encodeKept(value: object, { owner, find }: ReferenceOwner): Enco
 
 /** What cannot be an argument; only whoever encodes knows where it stands. */
 class Refusal extends Error {
-  readonly at: (path: string) => Error;
+  readonly at: (path: string, isCall: boolean) => Error;
 
-  constructor(at: (path: string) => Error) {
+  constructor(at: (path: string, isCall: boolean) => Error) {
     super("a future that cannot be sent");
     this.at = at;
   }
@@ -152,7 +155,7 @@ function keyOfFuture(value: object, owner: ReferenceOwner): string | undefined {
 }
 
 function usable(key: string, failure: Error | undefined): string {
-  if (failure) throw new Refusal(() => failure);
+  if (failure) throw new Refusal((_path, isCall) => isCall ? argumentFailed(key, failure) : failure);
   return key;
 }
 

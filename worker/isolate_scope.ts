@@ -4,6 +4,7 @@
  * @module
  */
 
+import { argumentFailed } from "../client/call_errors.ts";
 import type { ReferenceMaker } from "../client/client_session.ts";
 import type { Actor, ClientApi, WorkerInfo } from "../client/types.ts";
 import {
@@ -11,7 +12,6 @@ import {
   type DataHolder,
   type DecodeContext,
   decodeValue,
-  DependencyLostError,
   type EncodeContext,
   type Encoded,
   type EncodedReference,
@@ -235,12 +235,8 @@ export class IsolateScope {
     try {
       const { bytes, refs } = await this.#results?.get(key) ?? await this.session.fetch(key);
       return { key, bytes, refs };
-    } catch (cause) {
-      const said = cause instanceof Error ? cause.message : String(cause);
-      throw new DependencyLostError(`Cannot pass the value of ${key}, which is an argument: ${said}`, {
-        executed: "no",
-        cause,
-      });
+    } catch (error) {
+      throw argumentFailed(key, error);
     }
   }
 }
