@@ -23,6 +23,9 @@ import { relay } from "./relay.ts";
 import { sendAnswer, takeRequest } from "./requests.ts";
 import type { IsolateOrigin } from "./state.ts";
 
+/** Milliseconds after which a client is told that a worker runs its task. */
+const PASSING_DELAY = 50;
+
 /** One client's connection. */
 export class ClientLink implements ConnectionReceiver {
   /** Id of the client. */
@@ -30,6 +33,9 @@ export class ClientLink implements ConnectionReceiver {
   readonly #owner: LinkOwner;
   readonly #connection: Connection;
   readonly #channels: Channels;
+  /** What may be left out, and when it has to be sent; the oldest first. */
+  readonly #passing = new Map<string, { readonly due: number; readonly body: StatusBody }>();
+  #stopPassing: (() => void) | undefined;
   #stopHeartbeat: () => void = () => {};
   #replaced = false;
 
@@ -110,6 +116,7 @@ export class ClientLink implements ConnectionReceiver {
 
   onClose(info: CloseInfo): void {
     this.#stopHeartbeat();
+    this.#stopPassing?.();
     this.#channels.close(info);
     if (this.#replaced) return;
     const closed = info.code === CloseCode.normal && !info.local;
@@ -117,9 +124,29 @@ export class ClientLink implements ConnectionReceiver {
   }
 
   /** Tells the client what became of a key. */
-  sendStatus({ key, body, ticketFor }: Extract<Instruction, { type: "sendStatus" }>): void {
+  sendStatus({ key, body, ticketFor, passing }: Extract<Instruction, { type: "sendStatus" }>): void {
+    if (this.#passing.size > 0) this.#passing.delete(key);
+    if (passing) return this.#sendLater(key, body);
     const ticket = ticketFor && this.#owner.tickets.issue({ role: "caller", ...ticketFor });
     this.#connection.send({ op: "status", key, body: encodeStatus(ticket === undefined ? body : { ...body, ticket }) });
+  }
+
+  #sendLater(key: string, body: StatusBody): void {
+    this.#passing.set(key, { due: this.#owner.clock.now() + PASSING_DELAY, body });
+    this.#stopPassing ??= this.#owner.clock.setTimer(PASSING_DELAY, () => this.#sendPassing());
+  }
+
+  #sendPassing(): void {
+    this.#stopPassing = undefined;
+    const now = this.#owner.clock.now();
+    for (const [key, { due, body }] of this.#passing) {
+      if (due > now) {
+        this.#stopPassing = this.#owner.clock.setTimer(due - now, () => this.#sendPassing());
+        return;
+      }
+      this.#passing.delete(key);
+      this.#connection.send({ op: "status", key, body: encodeStatus(body) });
+    }
   }
 
   /** Answers a request. */

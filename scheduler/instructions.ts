@@ -52,6 +52,8 @@ export type Instruction =
     readonly key: string;
     readonly body: StatusBody;
     readonly ticketFor?: TicketTarget;
+    /** It may wait a little, and be left out where another of this key follows. */
+    readonly passing?: true;
   }
   /** Answers a request. */
   | Answer

@@ -11,7 +11,7 @@ import type { SchedulerState, WorkerRecord } from "./state.ts";
 import { createTaskQueue, isCautious, pushTask, queueNameOf, removeTask } from "./task_queue.ts";
 import { NOWHERE, type TaskRecord } from "./task_record.ts";
 import { TASK_TRANSITIONS, type TaskState } from "./task_states.ts";
-import { statusOf, tellHolders, type Turn } from "./turn.ts";
+import { statusOf, tellHolders, tellPassing, type Turn } from "./turn.ts";
 
 /** What all who hold a task are told when a host runs it. */
 const PROCESSING: StatusBody = statusOf("processing");
@@ -45,7 +45,7 @@ export function occupy(turn: Turn, task: TaskRecord, worker: WorkerRecord): void
     worker.storing.add(task);
   }
   moveTask(turn, task, "processing", worker.name);
-  tellHolders(turn, task, PROCESSING);
+  tellPassing(turn, task, PROCESSING);
 }
 
 /** Takes a value off the worker that was to run or store it, which others may use from now on. */

@@ -73,6 +73,14 @@ export function tellHolders(turn: Turn, { key }: KeyRecord, body: StatusBody): v
   for (const client of listenersOf(turn.state.references, key)) tellClient(turn, client, key, body);
 }
 
+/** Tells the same that a worker runs a task: of most they hear the end soon. */
+export function tellPassing(turn: Turn, { key }: KeyRecord, body: StatusBody): void {
+  for (const client of listenersOf(turn.state.references, key)) {
+    if (turn.state.clients.get(client)?.away) tellClient(turn, client, key, body);
+    else turn.instructions.push({ type: "sendStatus", client, key, body, passing: true });
+  }
+}
+
 /** Tells one client, now or when it comes back. */
 export function tellClient(turn: Turn, id: string, key: string, body: StatusBody): void {
   const client = turn.state.clients.get(id);
