@@ -363,7 +363,10 @@ export class ClientSession {
               control.update("released");
             });
           }
-          const { bytes, refs } = await fetchValue(key, stored, this.#values);
+          const { value } = stored;
+          const { bytes, refs } = value
+            ? { bytes: value, refs: stored.refs }
+            : await fetchValue(key, stored, this.#values);
           return this.decode(bytes, refs, holder);
         },
         cancel: (reason) => {

@@ -142,7 +142,7 @@ class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
     if (this.#status === "released") return;
     if (FAILED.includes(this.#status) && status !== "released") return;
     this.#status = status;
-    if (FINAL.includes(status)) this.markSettled(this[FUTURE].failed);
+    if (FINAL.includes(status)) this.markSettled();
   }
 
   #failWith(error: Error, status: FailedStatus): void {

@@ -22,14 +22,8 @@ import type { RemoteActor } from "./remote_actor.ts";
 /** Who holds a key: the key of an actor or task of this isolate, or `undefined` for the session itself. */
 export type Holder = string | undefined;
 
-/** What a key is told with. */
-export interface HeldKeyOptions {
-  /** The cluster-wide name. */
-  readonly key: string;
-  /** What was submitted, as one text: another target under the same key is a conflict. Empty where that is not known. */
-  readonly target: string;
-  /** Whether it was submitted as data: a task's result, or a scattered value. */
-  readonly data: boolean;
+/** What the keys of a client need of it, and tell it. */
+export interface HeldKeyEvents {
   /** Makes the actor of a finished key. */
   readonly createActor: (status: StatusBody) => RemoteActor;
   /** A holder has its first reference, and the scheduler does not know. */
@@ -61,9 +55,10 @@ export type Finished =
 export class HeldKey {
   /** The cluster-wide name. */
   readonly key: string;
-  /** What was submitted. */
+  /** What was submitted, as one text: another target under the same key is a conflict. Empty where that is not known. */
   readonly target: string;
-  readonly #options: HeldKeyOptions;
+  readonly #isData: boolean;
+  readonly #events: HeldKeyEvents;
   readonly #futures = new Set<FutureControl<unknown>>();
   readonly #holders = new Map<Holder, number>();
   #outcome = Promise.withResolvers<Finished>();
@@ -71,10 +66,12 @@ export class HeldKey {
   #failed: { error: Error; status: "error" | "lost" | "cancelled" } | undefined;
   #status: StatusBody["status"] | "pending" = "pending";
 
-  constructor(options: HeldKeyOptions) {
-    this.key = options.key;
-    this.target = options.target;
-    this.#options = options;
+  /** @param isData Whether it was submitted as data: a task's result, or a scattered value. */
+  constructor(key: string, target: string, isData: boolean, events: HeldKeyEvents) {
+    this.key = key;
+    this.target = target;
+    this.#isData = isData;
+    this.#events = events;
     // Where nobody waits, the futures tell.
     this.#outcome.promise.catch(ignore);
   }
@@ -115,7 +112,7 @@ export class HeldKey {
   hold(holder: Holder, known = false): () => void {
     const count = this.#holders.get(holder) ?? 0;
     this.#holders.set(holder, count + 1);
-    if (count === 0 && !known) this.#options.onHeld(this, holder);
+    if (count === 0 && !known) this.#events.onHeld(this, holder);
     let held = true;
     return () => {
       if (!held) return;
@@ -155,7 +152,7 @@ export class HeldKey {
       case "cancelled":
         this.fail(new CallCancelledError(`${this.key} was cancelled`, { executed: "unknown" }), "cancelled");
         if (this.actor) {
-          this.#options.onLost(this.actor, {
+          this.#events.onLost(this.actor, {
             worker: this.actor.reference.worker,
             reason: "cancelled",
             detail: undefined,
@@ -194,12 +191,12 @@ export class HeldKey {
       return;
     }
     this.#holders.delete(holder);
-    this.#options.onReleased(this, holder);
+    this.#events.onReleased(this, holder);
     if (this.#holders.size === 0) this.#free();
   }
 
   #free(): void {
-    this.#options.onFree(this);
+    this.#events.onFree(this);
     // The scheduler says no more of it, and whoever still awaits it must not wait for ever.
     const message = `${this.key} was released before it was there`;
     this.#outcome.reject(new CallCancelledError(message, { executed: "unknown" }));
@@ -209,7 +206,7 @@ export class HeldKey {
     // A second submit of the same key is told again.
     if (this.#finished?.actor) return;
     const { actor, value, refs = [], holders = [] } = status;
-    this.#finished = actor ? { actor: this.#options.createActor(status) } : { stored: { value, refs, holders } };
+    this.#finished = actor ? { actor: this.#events.createActor(status) } : { stored: { value, refs, holders } };
     this.#outcome.resolve(this.#finished);
   }
 
@@ -224,10 +221,10 @@ export class HeldKey {
   #lose(status: StatusBody): void {
     const { actor } = this;
     const { worker = "unknown", reason = "unknown", detail } = status;
-    if (this.#options.data) return this.fail(valueLost(this.key, status), "lost");
+    if (this.#isData) return this.fail(valueLost(this.key, status), "lost");
     const loss: Loss = { worker, reason, detail };
     this.fail(actorLost(this.key, loss, "unknown"), "lost");
-    if (actor) this.#options.onLost(actor, loss);
+    if (actor) this.#events.onLost(actor, loss);
   }
 
   #tell(control: FutureControl<unknown>): void {

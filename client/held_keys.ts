@@ -14,7 +14,7 @@ import {
   type StatusBody,
   type SubmitBody,
 } from "../protocol/mod.ts";
-import { HeldKey, type Holder, type StoredValue } from "./held_key.ts";
+import { HeldKey, type HeldKeyEvents, type Holder, type StoredValue } from "./held_key.ts";
 import type { Loss } from "./call_errors.ts";
 import type { RemoteActor } from "./remote_actor.ts";
 
@@ -60,10 +60,18 @@ export class HeldKeys {
   readonly #keys = new Map<string, HeldKey>();
   /** The body submitted last, as `map` submits one many times. */
   #lastBody: { readonly body: SubmitBody; readonly bytes: Uint8Array } | undefined;
+  readonly #events: HeldKeyEvents;
   #closed = false;
 
   constructor(options: HeldKeysOptions) {
     this.#options = options;
+    this.#events = {
+      createActor: ({ actor, ticket }) => options.createActor(actor!, ticket),
+      onHeld: (held, holder) => options.send({ op: "held", keys: [held.key], holder }),
+      onReleased: (held, holder) => this.#released(held, holder),
+      onFree: (freed) => this.#free(freed),
+      onLost: (actor, loss) => options.onLost(actor, loss),
+    };
   }
 
   /** The key of that name, where it is held. */
@@ -179,17 +187,8 @@ export class HeldKeys {
     return { held, holder, release: held.hold(holder, true) };
   }
 
-  #add(key: string, target: string, data: boolean): HeldKey {
-    const held = new HeldKey({
-      key,
-      target,
-      data,
-      createActor: ({ actor, ticket }) => this.#options.createActor(actor!, ticket),
-      onHeld: (held, holder) => this.#options.send({ op: "held", keys: [held.key], holder }),
-      onReleased: (held, holder) => this.#released(held, holder),
-      onFree: (freed) => this.#free(freed),
-      onLost: (actor, loss) => this.#options.onLost(actor, loss),
-    });
+  #add(key: string, target: string, isData: boolean): HeldKey {
+    const held = new HeldKey(key, target, isData, this.#events);
     this.#keys.set(key, held);
     return held;
   }

@@ -102,7 +102,8 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
 
   /** What is behind it, for other parts of the library, also other copies. */
   get [FUTURE](): FutureLink {
-    return this.#link ??= this.#createLink();
+    // Most are only awaited, and nobody asks.
+    return this.#link ??= new ObservedPromise.#Link(this as unknown as ObservedPromise<unknown>);
   }
 
   /** Tells the codec that it travels by reference. */
@@ -129,7 +130,7 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
   }
 
   /** Marks it as settled; a value need not be here yet. */
-  protected markSettled(failed: boolean): void {
+  protected markSettled(failed = this.#failed): void {
     this.#failed = failed;
     if (this.#order > 0) return;
     this.#order = ++settledFutures;
@@ -187,29 +188,43 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
     return this.#options.unobserved ?? defaultUnobservedErrors;
   }
 
-  /** Made when somebody asks: the futures of most calls are only awaited. */
-  #createLink(): FutureLink {
-    // deno-lint-ignore no-this-alias
-    const future = this;
-    return {
-      kind: this.#kind,
-      reference: () => this.#options.reference ? this.#options.reference() : noReference(),
-      get order() {
-        return future.#order;
-      },
-      get failed() {
-        return future.#failed;
-      },
-      observe: () => future.markObserved(),
-      onSettled(listener) {
-        // A function of its own, so that one that is given twice is told twice.
-        const own = () => listener();
-        future.#listeners ??= new Set();
-        future.#listeners.add(own);
-        return () => future.#listeners?.delete(own);
-      },
-    };
-  }
+  static readonly #Link = class implements FutureLink {
+    readonly #future: ObservedPromise<unknown>;
+
+    constructor(future: ObservedPromise<unknown>) {
+      this.#future = future;
+    }
+
+    get kind() {
+      return this.#future.#kind;
+    }
+
+    get order() {
+      return this.#future.#order;
+    }
+
+    get failed() {
+      return this.#future.#failed;
+    }
+
+    reference(): unknown {
+      const options = this.#future.#options;
+      return options.reference ? options.reference() : noReference();
+    }
+
+    observe(): void {
+      this.#future.markObserved();
+    }
+
+    onSettled(listener: () => void): () => void {
+      const future = this.#future;
+      // A function of its own, so that one that is given twice is told twice.
+      const own = () => listener();
+      future.#listeners ??= new Set();
+      future.#listeners.add(own);
+      return () => future.#listeners?.delete(own);
+    }
+  };
 }
 
 function ignore(): void {}
