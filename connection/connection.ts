@@ -18,6 +18,7 @@ import {
 import { afterThisTurn } from "./macrotask.ts";
 import { Outbox } from "./outbox.ts";
 import { Reassembly } from "./reassembly.ts";
+import { Arrivals, type SendQueue } from "./send_queue.ts";
 import type { Transport } from "./transport.ts";
 
 /** What a connection tells its owner. */
@@ -42,9 +43,12 @@ export class Connection {
   readonly #limits: Limits;
   readonly #outbox: Outbox;
   readonly #reassembly: Reassembly;
+  readonly #arrivals: Arrivals;
   readonly #acknowledges: boolean;
   #closed: CloseInfo | undefined;
   #received = 0;
+  /** Whether the frame that was read last is a piece, which is reported by itself. */
+  #isPiece = false;
   /** Frames that had been sent when the last frame arrived. */
   #framesBefore = 0;
   #acknowledging = false;
@@ -61,7 +65,8 @@ export class Connection {
     this.receiver = receiver;
     this.#transport = transport;
     this.#limits = limits;
-    this.#outbox = new Outbox(transport.policy, (frame) => transport.send(frame));
+    this.#outbox = new Outbox(transport.policy, (frame) => transport.send(frame), { limits });
+    this.#arrivals = new Arrivals((frames, bytes) => this.send({ op: "arrived", frames, bytes }));
     this.#reassembly = new Reassembly(limits);
     this.#acknowledges = transport.policy.acknowledge;
     transport.start({ onFrame: (frame) => this.#frame(frame), onClose: (info) => this.#end(info) });
@@ -82,9 +87,14 @@ export class Connection {
     return this.#outbox.frames;
   }
 
-  /** Bytes of long messages, and of those that wait behind them, that have not left yet. */
+  /** Bytes that have not left yet: of long messages, of those behind them, and of what waits for the peer to read. */
   get queuedBytes(): number {
     return this.#outbox.queuedBytes;
+  }
+
+  /** What was sent and has not arrived. */
+  get sendQueue(): SendQueue {
+    return this.#outbox.queue;
   }
 
   /**
@@ -98,10 +108,13 @@ export class Connection {
     if (this.#closed === undefined) this.#outbox.send(message, given);
   }
 
-  /** Sends what waits, but of long messages no more than may be on its way; then closes. The receiver hears of it at once. */
+  /**
+   * Sends what waits, but of long messages no more than may be on its way; then closes. The receiver hears of it at once.
+   * A peer that does not read is sent nothing more.
+   */
   close(code: number = CloseCode.normal, reason = ""): void {
     if (this.#closed) return;
-    this.#outbox.flush();
+    if (code !== CloseCode.slowConsumer) this.#outbox.flushAll();
     this.#transport.close(code, reason);
   }
 
@@ -110,6 +123,7 @@ export class Connection {
     this.#received++;
     if (frame.length === 1 && frame[0] === ACKNOWLEDGEMENT[0]) return;
     this.#framesBefore = this.#outbox.frames;
+    this.#isPiece = false;
     try {
       if (frame.length > this.#limits.frameBytes) {
         throw new SerializationError(
@@ -122,6 +136,7 @@ export class Connection {
       this.#refuse(error);
       return;
     }
+    if (!this.#isPiece) this.#arrivals.add(frame.length);
     if (this.#acknowledges || this.#outbox.owesProgress) this.#acknowledgeSoon();
   }
 
@@ -129,6 +144,7 @@ export class Connection {
     if (this.#closed) return;
     switch (message.op) {
       case "piece": {
+        this.#isPiece = true;
         const whole = this.#reassembly.accept(message);
         this.#outbox.acknowledgePieces(message.transfer, message.part.length);
         if (whole) this.#whole(whole);
@@ -136,6 +152,8 @@ export class Connection {
       }
       case "received":
         return this.#outbox.openWindow(message.count);
+      case "arrived":
+        return this.#outbox.reported(message.frames, message.bytes);
       case "ping":
         return this.send({ op: "pong", id: message.id });
       case "pong":

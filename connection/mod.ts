@@ -14,6 +14,8 @@ export * from "./memory_transport.ts";
 export * from "./outbox.ts";
 export * from "./port_transport.ts";
 export * from "./reassembly.ts";
+export * from "./send_queue.ts";
+export * from "./slow_consumer.ts";
 export * from "./stream_window.ts";
 export * from "./timer_queue.ts";
 export * from "./transport.ts";

@@ -7,6 +7,7 @@
 
 import { ACKNOWLEDGEMENT, cutPiece, FrameWriter, laneOf, type Message } from "../protocol/mod.ts";
 import { Pace } from "./pace.ts";
+import { type SendLimits, SendQueue } from "./send_queue.ts";
 import type { FramePolicy } from "./transport.ts";
 
 /** A long message on its way. */
@@ -19,12 +20,23 @@ interface Transfer {
   left: number;
 }
 
+/** Options of {@linkcode Outbox}. */
+export interface OutboxOptions {
+  /** How much may wait for the peer. */
+  readonly limits?: SendLimits;
+  /** The time in milliseconds. */
+  readonly now?: () => number;
+}
+
 /**
  * Messages in, frames out.
  *
- * Frames leave in a microtask after the first message of a turn, or as soon as one is full.
+ * Frames leave in a microtask after the first message of a turn, or as soon as one is full. While more is under way than
+ * the peer has reported, they wait, and only what is urgent leaves.
  */
 export class Outbox {
+  /** What the peer has not got. */
+  readonly queue: SendQueue;
   readonly #sendFrame: (frame: Uint8Array) => void;
   readonly #policy: FramePolicy;
   readonly #pace: Pace;
@@ -34,6 +46,8 @@ export class Outbox {
   /** What waits, written, behind a transfer of its lane. */
   readonly #held = new Map<number, Uint8Array<ArrayBuffer>[]>();
   readonly #progress = new Map<number, number>();
+  /** Frames that wait until more may be under way, in order; before what is in the batch. */
+  readonly #waiting = new Set<Uint8Array<ArrayBuffer>>();
   #shortest: Transfer | undefined;
   #oldestIsNext = true;
   #nextTransfer = 1;
@@ -50,9 +64,10 @@ export class Outbox {
   /**
    * @param policy How the transport wants its bytes cut.
    * @param sendFrame Sends a frame; it may not keep the bytes.
-   * @param now The time in milliseconds.
    */
-  constructor(policy: FramePolicy, sendFrame: (frame: Uint8Array) => void, now = () => performance.now()) {
+  constructor(policy: FramePolicy, sendFrame: (frame: Uint8Array) => void, options: OutboxOptions = {}) {
+    const { limits, now = () => performance.now() } = options;
+    this.queue = new SendQueue(limits);
     this.#pace = new Pace(now);
     this.#policy = policy;
     this.#sendFrame = sendFrame;
@@ -68,7 +83,7 @@ export class Outbox {
     return this.#progress.size > 0;
   }
 
-  /** Bytes of long messages, and of those that wait behind them, that have not left yet. */
+  /** Bytes that have not left yet: of long messages, of those behind them, and of frames that wait. */
   get queuedBytes(): number {
     return this.#queued;
   }
@@ -81,6 +96,7 @@ export class Outbox {
    */
   send(message: Message, given = false): void {
     if (this.#closed) return;
+    if (this.#stalled && laneOf(message) === undefined) return this.#sendUrgent(message);
     if (given && this.#sendGiven(message)) return;
     const lane = this.#held.size === 0 ? undefined : laneOf(message);
     const held = lane === undefined ? undefined : this.#held.get(lane);
@@ -89,7 +105,7 @@ export class Outbox {
     if (held) {
       held.push(this.#batch.take(start));
       this.#queued += size;
-      return;
+      return this.#weigh();
     }
     if (size > this.#policy.frameBytes) this.#begin(this.#batch.take(start), laneOf(message));
     else this.#fit(start);
@@ -104,6 +120,7 @@ export class Outbox {
     if (held) {
       held.push(bytes);
       this.#queued += bytes.length;
+      this.#weigh();
     } else {
       this.#begin(bytes, lane);
       this.#flushSoon();
@@ -120,7 +137,17 @@ export class Outbox {
   openWindow(count: number): void {
     this.#inFlight = Math.max(0, this.#inFlight - count);
     this.#pace.received(count);
+    this.queue.progressed();
     this.#pump();
+  }
+
+  /** The peer reports that frames have arrived: others may follow. */
+  reported(frames: number, bytes: number): void {
+    this.queue.arrived(frames, bytes);
+    this.#emitWaiting();
+    this.#emitBatch();
+    this.#pump();
+    this.#weigh();
   }
 
   /** Sends a frame that only acknowledges. */
@@ -136,6 +163,17 @@ export class Outbox {
     this.#pump();
   }
 
+  /** Sends what waits, however much is under way; but of long messages no more than may be. */
+  flushAll(): void {
+    if (this.#closed) return;
+    this.#reportProgress();
+    for (const frame of this.#waiting) this.#emit(frame);
+    this.#waiting.clear();
+    if (this.#batch.length > 0) this.#emit(this.#batch.view());
+    this.#batch.reset();
+    this.#pump();
+  }
+
   /** Drops everything: nothing is sent any more. */
   close(): void {
     this.#closed = true;
@@ -145,12 +183,30 @@ export class Outbox {
     this.#queued = 0;
     this.#held.clear();
     this.#progress.clear();
+    this.#waiting.clear();
+    this.queue.close();
+  }
+
+  /** Whether nothing but what is urgent may leave. */
+  get #stalled(): boolean {
+    return !this.queue.open || this.#waiting.size > 0;
+  }
+
+  #sendUrgent(message: Message): void {
+    const start = this.#batch.length;
+    this.#batch.write(message);
+    this.#emit(this.#batch.take(start));
   }
 
   #reportProgress(): void {
     for (const [transfer, count] of this.#progress) {
+      const message: Message = { op: "received", transfer, count };
+      if (this.#stalled) {
+        this.#sendUrgent(message);
+        continue;
+      }
       const start = this.#batch.length;
-      this.#batch.write({ op: "received", transfer, count });
+      this.#batch.write(message);
       this.#fit(start);
     }
     this.#progress.clear();
@@ -165,8 +221,32 @@ export class Outbox {
   /** Where the message written at `start` makes the batch too long for a frame, sends what came before it. */
   #fit(start: number): void {
     if (this.#batch.length <= this.#policy.frameBytes || start === 0) return;
-    this.#emit(this.#batch.view().subarray(0, start));
+    const frame = this.#batch.view().subarray(0, start);
+    if (this.#stalled) this.#keep(frame.slice());
+    else this.#emit(frame);
     this.#batch.drop(start);
+  }
+
+  #keep(frame: Uint8Array<ArrayBuffer>): void {
+    this.#waiting.add(frame);
+    this.#queued += frame.length;
+    this.#weigh();
+  }
+
+  /** Sends what waits, as far as more may be under way. */
+  #emitWaiting(): void {
+    for (const frame of this.#waiting) {
+      if (!this.queue.open) break;
+      this.#waiting.delete(frame);
+      this.#queued -= frame.length;
+      this.#emit(frame);
+    }
+  }
+
+  /** One long message may be as long as it likes: a call whose answer is short does not wait for it. */
+  #weigh(): void {
+    const [oldest] = this.#transfers;
+    this.queue.setWaiting(this.#queued + this.#batch.length - (oldest?.left ?? 0));
   }
 
   #begin(bytes: Uint8Array<ArrayBuffer>, lane: number | undefined, waiting: Uint8Array<ArrayBuffer>[] = []): void {
@@ -175,13 +255,15 @@ export class Outbox {
     this.#queued += bytes.length;
     if (this.#shortest && transfer.left < this.#shortest.left) this.#shortest = transfer;
     if (lane !== undefined) this.#held.set(lane, waiting);
+    this.#weigh();
   }
 
   /** Sends pieces as far as the window allows. */
   #pump(): void {
     const fast = this.#pace.pieceBytes;
     const window = Math.max(this.#policy.windowBytes, 2 * fast);
-    while (this.#transfers.size > 0 && this.#inFlight < window) {
+    if (this.#transfers.size === 0) return;
+    while (this.#transfers.size > 0 && this.#inFlight < window && !this.#stalled) {
       const transfer = this.#next();
       const sent = transfer.bytes.length - transfer.left;
       const size = this.#policy.pieceBytes(transfer.left, fast);
@@ -190,9 +272,12 @@ export class Outbox {
       this.#inFlight += size;
       this.#pace.sent(size);
       this.#emitBatch();
-      this.#emit(cutPiece(transfer.bytes, { transfer: transfer.id, start: sent, size }));
+      this.#frames++;
+      // Pieces are reported by themselves.
+      this.#sendFrame(cutPiece(transfer.bytes, { transfer: transfer.id, start: sent, size }));
       if (transfer.left === 0) this.#finish(transfer);
     }
+    this.#weigh();
   }
 
   /**
@@ -228,14 +313,17 @@ export class Outbox {
     this.#flushSoon();
   }
 
+  /** Sends what is in the batch, or leaves it there: as long as nothing may leave, it grows to the length of a frame. */
   #emitBatch(): void {
     if (this.#batch.length === 0) return;
+    if (this.#stalled) return this.#weigh();
     this.#emit(this.#batch.view());
     this.#batch.reset();
   }
 
   #emit(frame: Uint8Array): void {
     this.#frames++;
+    if (frame !== ACKNOWLEDGEMENT) this.queue.sent(frame.length);
     this.#sendFrame(frame);
   }
 }

@@ -59,6 +59,26 @@ export interface Limits {
    */
   readonly outstandingCalls: number;
   /**
+   * Bytes that were sent over one connection and have not arrived, besides one message of any length. Beyond them its
+   * peer's calls wait.
+   *
+   * @default {16777216} 16 MiB
+   */
+  readonly sendQueueBytes: number;
+  /**
+   * WebSocket messages that were sent over one connection and have not arrived, each of which weighs about a kilobyte
+   * besides its bytes. With as many its peer's calls wait. No less than 1024, as peers report only now and then.
+   *
+   * @default {8192}
+   */
+  readonly sendQueueMessages: number;
+  /**
+   * Milliseconds in which a peer may read nothing of a send queue beyond these limits, before its connection is closed.
+   *
+   * @default {10000}
+   */
+  readonly sendQueueMs: number;
+  /**
    * Milliseconds from the upgrade to the peer's hello.
    *
    * @default {5000}
@@ -76,5 +96,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   stringBytes: 256 * 1024 * 1024,
   extensionBytes: 1024 * 1024 * 1024,
   outstandingCalls: 131_072,
+  sendQueueBytes: 16 * 1024 * 1024,
+  sendQueueMessages: 8192,
+  sendQueueMs: 10_000,
   helloMs: 5000,
 });

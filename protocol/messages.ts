@@ -51,6 +51,8 @@ export const MESSAGES = {
   piece: [5, { transfer: "uint", remaining: "uint", part: "bytes" }],
   /** How many bytes of a transfer have arrived: opens the sender's window. */
   received: [6, { transfer: "uint", count: "uint" }],
+  /** So many frames, of so many bytes together, have arrived since the last report: lets the sender send more. */
+  arrived: [110, { frames: "uint", bytes: "uint" }],
 
   // Channels: a connection inside a connection, by which scheduler and hosts relay without looking in.
   /** Opens a channel to a worker's home. `caller` is set by the scheduler, never by a client. */
@@ -291,6 +293,7 @@ export function laneOf(message: Message): number | undefined {
     case "ping":
     case "pong":
     case "received":
+    case "arrived":
     case "credit":
     case "streamStop":
     case "settled":

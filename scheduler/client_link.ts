@@ -4,7 +4,13 @@
  * @module
  */
 
-import { Channels, type Connection, type ConnectionReceiver, startHeartbeat } from "../connection/mod.ts";
+import {
+  Channels,
+  closeSlowConsumer,
+  type Connection,
+  type ConnectionReceiver,
+  startHeartbeat,
+} from "../connection/mod.ts";
 import {
   type ClientHello,
   CloseCode,
@@ -37,6 +43,7 @@ export class ClientLink implements ConnectionReceiver {
   readonly #passing = new Map<string, { readonly due: number; readonly body: StatusBody }>();
   #stopPassing: (() => void) | undefined;
   #stopHeartbeat: () => void = () => {};
+  #stopLooking: () => void = () => {};
   #replaced = false;
 
   /** A link that has not joined yet: its owner files it first. */
@@ -74,6 +81,7 @@ export class ClientLink implements ConnectionReceiver {
       interval: CLIENT_PING_INTERVAL,
       onSilent: () => this.#connection.close(CloseCode.silent, "The client answered no ping"),
     });
+    this.#stopLooking = closeSlowConsumer(this.#connection, { clock: this.#owner.clock, limits: this.#owner.limits });
     this.#owner.dispatch({ type: "clientJoined", client: this.id, session, versions: { troupe, runtime }, isolateOf });
   }
 
@@ -117,6 +125,7 @@ export class ClientLink implements ConnectionReceiver {
   onClose(info: CloseInfo): void {
     this.#stopHeartbeat();
     this.#stopPassing?.();
+    this.#stopLooking();
     this.#channels.close(info);
     if (this.#replaced) return;
     const closed = info.code === CloseCode.normal && !info.local;

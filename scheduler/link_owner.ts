@@ -5,7 +5,7 @@
  */
 
 import type { ChannelTarget, Clock, Transport } from "../connection/mod.ts";
-import type { Op } from "../protocol/mod.ts";
+import type { Limits, Op } from "../protocol/mod.ts";
 import type { SchedulerInput } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import type { SchedulerState } from "./state.ts";
@@ -32,6 +32,8 @@ export interface LinkOwner {
   readonly state: SchedulerState;
   /** The time. */
   readonly clock: Clock;
+  /** What a peer may do. */
+  readonly limits: Limits;
   /** Signs tickets. */
   readonly tickets: Tickets;
   /** Versions of Troupe and of the runtime. */

@@ -82,6 +82,7 @@ export class SchedulerServer implements LinkOwner {
   readonly id: string;
   readonly state: SchedulerState;
   readonly clock: Clock;
+  readonly limits: Limits;
   readonly tickets: Tickets;
   readonly versions: { readonly troupe: string; readonly runtime: string };
   readonly loopback: boolean;
@@ -100,7 +101,6 @@ export class SchedulerServer implements LinkOwner {
   readonly #refused = new Map<number, Error>();
   #apiRequests = 0;
   readonly #random: RandomSource;
-  readonly #limits: Limits;
   readonly #startedAt: number;
   readonly #clients = new Map<string, ClientLink>();
   readonly #workers = new Map<string, WorkerLink>();
@@ -119,7 +119,7 @@ export class SchedulerServer implements LinkOwner {
     const { clock = platformClock, now = Date.now, random = platformRandom, limits = DEFAULT_LIMITS } = options;
     this.clock = clock;
     this.#random = random;
-    this.#limits = limits;
+    this.limits = limits;
     this.id = `scheduler-${randomHex(8, random)}`;
     this.state = createState({ random });
     this.tickets = new Tickets({ now, random });
@@ -144,7 +144,7 @@ export class SchedulerServer implements LinkOwner {
     const observed = observeEnd(transport, () => this.#forget(connection));
     connection = acceptConnection(observed, {
       clock: this.clock,
-      limits: this.#limits,
+      limits: this.limits,
       onHello: (connection, hello, version) => {
         this.count("hello");
         const link = this.#greet(connection, hello, version, grant);

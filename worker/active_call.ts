@@ -44,6 +44,8 @@ export type LocalMaker = Pick<DecodeContext, "root" | "role" | "owned" | "callab
 export interface CallReceiver {
   /** Tells one caller from another: what one called is in order. */
   readonly caller: unknown;
+  /** Resolves when what was sent has been read far enough that more can be; `undefined` where it has. */
+  readonly room: Promise<void> | undefined;
   /** The value. */
   result(id: number, value: Encoded): void;
   /** One value of a stream. */
@@ -292,6 +294,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
       generator,
       credit: this.#credit,
       turns: this.#owner.loop.turns,
+      room: () => this.receiver.room,
       apply: (method, generator, args) => this.#apply(method, generator, args),
       send: (value) => {
         const encoded = this.#owner.scope.encodeResult(value);

@@ -140,7 +140,9 @@ export class ActorInstance implements CallOwner, TurnTaker {
       return this.#refuse(message, receiver, leaving(this.key, message.name, this.scope.worker.name));
     }
     const waits = message.refs.length > 0 || this.#waiting > 0 || !this.#hasRoom || !this.loop.turns.free;
-    if (waits || this.#running.size >= this.#bounds.maxPending) return this.#enqueue(message, receiver);
+    if (waits || receiver.room !== undefined || this.#running.size >= this.#bounds.maxPending) {
+      return this.#enqueue(message, receiver);
+    }
     const { deadline } = message;
     if (deadline === undefined) return void this.#start(message, receiver, NO_VALUES, Infinity);
     if (deadline === 0) return this.#refuse(message, receiver, tooLate(this.key, message));
@@ -268,7 +270,9 @@ export class ActorInstance implements CallOwner, TurnTaker {
   }
 
   #begin(): void {
-    const { message, receiver, values, deadline, since, said } = this.#queue!.next()!;
+    const next = this.#queue!.next();
+    if (next === undefined) return;
+    const { message, receiver, values, deadline, since, said } = next;
     const now = this.loop.clock.now();
     // A loop that was held up has fired no timers.
     if (deadline <= now) this.#refuse(message, receiver, tooLate(this.key, message));

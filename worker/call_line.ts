@@ -1,6 +1,6 @@
 /**
- * The calls of one caller to one actor that wait, in order: the first for the values of futures among its arguments, the
- * others for it. What other callers call goes past them.
+ * The calls of one caller to one actor that wait, in order: the first for the values of futures among its arguments, or
+ * until the caller has read what it was sent; the others for it. What other callers call goes past them.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface CallLineOptions {
   readonly caller: unknown;
   /** The priority that they have in common. */
   readonly priority: number;
-  /** A call has all of its values. */
+  /** A call has all of its values, and its caller room for more. */
   readonly onReady: (call: QueuedCall) => void;
   /** The values of a call are not to be had. */
   readonly onFailed: (call: QueuedCall, error: unknown) => void;
@@ -23,7 +23,7 @@ export interface CallLineOptions {
   readonly onEmpty: (line: CallLine) => void;
 }
 
-/** The calls of one caller to one actor, of one priority, that wait for values. */
+/** The calls of one caller to one actor, of one priority, that wait for values or for room. */
 export class CallLine {
   /** Who made them. */
   readonly caller: unknown;
@@ -33,6 +33,8 @@ export class CallLine {
   readonly #waiting: Lane<QueuedCall>;
   /** What is known of those that wait. */
   readonly #ready = new Map<QueuedCall, { readonly error: unknown } | undefined>();
+  /** What is waited for until the caller can be sent more. */
+  #room: Promise<void> | undefined;
 
   /** An empty line. */
   constructor(options: CallLineOptions) {
@@ -47,6 +49,15 @@ export class CallLine {
     this.#waiting.push(call);
     if (!(values instanceof Promise)) return this.#settle(call, values);
     values.then((values) => this.#settle(call, values), (error) => this.#settle(call, undefined, { error }));
+  }
+
+  /** Puts calls back at the front that were on their way to start: their caller has no room for more. */
+  putBack(calls: readonly QueuedCall[]): void {
+    for (const call of calls.toReversed()) {
+      this.#waiting.unshift(call);
+      this.#ready.set(call, undefined);
+    }
+    this.#advance();
   }
 
   /** Takes a call out; `false` where it is not in this line. */
@@ -67,13 +78,24 @@ export class CallLine {
   }
 
   #advance(): void {
-    for (let call = this.#waiting.first; call && this.#ready.has(call); call = this.#waiting.first) {
+    for (let call = this.#waiting.first; call && this.#mayGo(call); call = this.#waiting.first) {
       const failure = this.#ready.get(call);
       this.#take(call);
       if (failure) this.#options.onFailed(call, failure.error);
       else this.#options.onReady(call);
     }
     if (this.#waiting.first === undefined) this.#options.onEmpty(this);
+  }
+
+  #mayGo(call: QueuedCall): boolean {
+    if (!this.#ready.has(call)) return false;
+    const { room } = call.receiver;
+    if (room === undefined) return true;
+    if (this.#room !== room) {
+      this.#room = room;
+      room.then(() => this.#advance());
+    }
+    return false;
   }
 
   #take(call: QueuedCall): void {

@@ -1,5 +1,6 @@
 /**
- * The calls of one actor that wait: for values among their arguments, and then for room and their turn.
+ * The calls of one actor that wait: for values among their arguments, and then for room and their turn. Those of a caller
+ * that does not read its answers wait until it does.
  *
  * @module
  */
@@ -31,7 +32,7 @@ export interface CallQueueOptions {
 export class CallQueue implements Withdrawing {
   readonly #options: CallQueueOptions;
   readonly #mailbox = new Mailbox<QueuedCall>();
-  /** Callers with calls that wait for values. */
+  /** Callers with calls that wait for values, or for the caller. */
   readonly #lines: CallLine[] = [];
   /** Everything in the mailbox and the lines, the oldest first. */
   readonly #calls = new Set<QueuedCall>();
@@ -82,9 +83,14 @@ export class CallQueue implements Withdrawing {
 
   /** Takes out the call whose turn it is; `undefined` where none can start. */
   next(): QueuedCall | undefined {
-    const call = this.#mailbox.shift();
-    if (call) this.#leave(call);
-    return call;
+    for (let call = this.#mailbox.shift(); call; call = this.#mailbox.shift()) {
+      if (call.receiver.room === undefined) {
+        this.#leave(call);
+        return call;
+      }
+      this.#holdBack(call);
+    }
+    return undefined;
   }
 
   /** Refuses all. */
@@ -96,13 +102,24 @@ export class CallQueue implements Withdrawing {
   #lineUp(call: QueuedCall): void {
     const { message, receiver, priority } = call;
     const { caller } = receiver;
-    const line = this.#lines.find((line) => line.caller === caller && line.priority === priority);
+    const line = this.#lineOf(caller, priority);
     const values = message.refs.length === 0 ? NO_VALUES : this.#prepare(message);
     if (line === undefined && !(values instanceof Promise)) {
       call.values = values;
       return this.#post(call);
     }
     (line ?? this.#openLine(caller, priority)).add(call, values);
+  }
+
+  /** The first of a caller that cannot be sent an answer: it and all that are behind it wait, ahead of those that do already. */
+  #holdBack(first: QueuedCall): void {
+    const { priority, receiver: { caller } } = first;
+    const behind = this.#mailbox.takeAll((call) => call.priority === priority && call.receiver.caller === caller);
+    (this.#lineOf(caller, priority) ?? this.#openLine(caller, priority)).putBack([first, ...behind]);
+  }
+
+  #lineOf(caller: unknown, priority: number): CallLine | undefined {
+    return this.#lines.find((line) => line.caller === caller && line.priority === priority);
   }
 
   #prepare({ args, refs }: MessageOf<"call">): FutureValues | Promise<FutureValues> {

@@ -5,7 +5,13 @@
  */
 
 import { Untaken } from "../client/untaken.ts";
-import { acceptConnection, type Connection, type ConnectionReceiver, type Transport } from "../connection/mod.ts";
+import {
+  acceptConnection,
+  closeSlowConsumer,
+  type Connection,
+  type ConnectionReceiver,
+  type Transport,
+} from "../connection/mod.ts";
 import {
   CallCancelledError,
   CallKind,
@@ -100,6 +106,7 @@ class CallServer implements ConnectionReceiver, CallReceiver {
   #streams: readonly CallerStream[] = NO_STREAMS;
   #values: CallerValues | undefined;
   #stopListening = () => {};
+  readonly #stopLooking: () => void;
 
   constructor(connection: Connection, home: ActorHome, limits: Limits, results: StoredResults | undefined) {
     this.#connection = connection;
@@ -107,6 +114,7 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     this.#limits = limits;
     this.#results = results;
     this.#oneWay = new OneWayCalls(this, (message) => connection.send(message));
+    this.#stopLooking = closeSlowConsumer(connection, { clock: home.clock, limits });
   }
 
   onMessage(message: Message): void {
@@ -132,7 +140,7 @@ class CallServer implements ConnectionReceiver, CallReceiver {
       case "streamEnd":
         return this.#values?.receive(message);
       case "getData":
-        return this.#getData(message);
+        return void this.#getData(message);
       case "taken":
         return this.#untaken.take(message.id);
       default:
@@ -140,7 +148,12 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     }
   }
 
+  get room(): Promise<void> | undefined {
+    return this.#connection.sendQueue.room;
+  }
+
   onClose({ code }: CloseInfo): void {
+    this.#stopLooking();
     const gone = new CallCancelledError("The caller is gone: its connection closed");
     // The last first: whatever waits behind another must not get its turn now.
     for (const call of [...this.#pending.values()].reverse()) call.cancel(gone);
@@ -216,7 +229,8 @@ class CallServer implements ConnectionReceiver, CallReceiver {
     receiver.failure(message.id, "no", encodeError(notFound(slot ?? `of slot ${message.slot}`)));
   }
 
-  #getData({ id, key }: MessageOf<"getData">): void {
+  async #getData({ id, key }: MessageOf<"getData">): Promise<void> {
+    for (let room = this.room; room; room = this.room) await room;
     const give = ({ bytes, refs }: StoredResult) => this.#connection.send({ op: "result", id, value: bytes, refs });
     const refuse = (why: string) => {
       const error = new DependencyLostError(`Cannot give the value of ${key}: ${why}`);

@@ -41,6 +41,16 @@ export class Lane<L extends Letter<L>> {
     this.#last = letter;
   }
 
+  /** Puts something ahead of all others. */
+  unshift(letter: L): void {
+    letter.lane = this;
+    letter.previous = undefined;
+    letter.next = this.first;
+    if (this.first) this.first.previous = letter;
+    else this.#last = letter;
+    this.first = letter;
+  }
+
   /** Takes something out, wherever it stands. */
   remove(letter: L): void {
     const { previous, next } = letter;
@@ -89,6 +99,22 @@ export class Mailbox<L extends Letter<L>> {
     letter.lane.remove(letter);
     this.#size--;
     return true;
+  }
+
+  /** Takes out all that are so, in order. */
+  takeAll(isSo: (letter: L) => boolean): L[] {
+    const taken: L[] = [];
+    for (const { first } of this.#lanes) {
+      for (let letter = first; letter;) {
+        const { next } = letter;
+        if (isSo(letter)) {
+          this.remove(letter);
+          taken.push(letter);
+        }
+        letter = next;
+      }
+    }
+    return taken;
   }
 
   #laneOf(priority: number): Lane<L> {

@@ -61,6 +61,11 @@ class OneWayReceiver implements CallReceiver {
     return this.#caller.caller;
   }
 
+  /** Nothing is sent that would need any. */
+  get room(): undefined {
+    return undefined;
+  }
+
   result(_id: number, _value: Encoded): void {
     this.#onEnd(undefined);
   }

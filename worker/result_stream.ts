@@ -30,6 +30,8 @@ export interface ResultStreamOptions {
   readonly credit: number;
   /** Whose turn it is in this isolate. */
   readonly turns: Turns;
+  /** Resolves when the reader's connection has room; `undefined` where it has. */
+  readonly room: () => Promise<void> | undefined;
   /** Runs a method of the generator, in the call's context. */
   readonly apply: (method: (...args: never[]) => unknown, generator: MethodGenerator, args: unknown[]) => unknown;
   /** Sends a value, and says how many bytes it has. What this throws ends the stream, as an error of it. */
@@ -54,6 +56,8 @@ export class ResultStream implements TurnTaker {
   #awaiting = false;
   /** What was done to it last ends it, whatever it yields. */
   #closing: Resumption | undefined;
+  /** Whether it waits for room. */
+  #crowded = false;
   /** Whether the reader was told of the end. */
   #told = false;
   #ended = false;
@@ -106,7 +110,20 @@ export class ResultStream implements TurnTaker {
   #mayStep(): boolean {
     if (this.#ended || this.#awaiting) return false;
     if (this.#resumptions.length > 0) return true;
-    return this.#window.open;
+    return this.#window.open && this.#hasRoom();
+  }
+
+  /** Many streams of one reader may be open, each with a window of its own: all together they wait for their connection. */
+  #hasRoom(): boolean {
+    if (this.#crowded) return false;
+    const room = this.#options.room();
+    if (room === undefined) return true;
+    this.#crowded = true;
+    room.then(() => {
+      this.#crowded = false;
+      this.goOn();
+    });
+    return false;
   }
 
   #step(): void {

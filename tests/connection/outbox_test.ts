@@ -8,6 +8,7 @@ import {
   PIECE_OVERHEAD,
   Reassembly,
   ROOMY_POLICY,
+  type SendLimits,
 } from "../../connection/mod.ts";
 import {
   decodeValue,
@@ -40,18 +41,27 @@ class Wire {
   /** The most bytes of unfinished messages that the peer had to keep at any time. */
   mostHeld = 0;
   #inFlight = 0;
+  #taken = { frames: 0, bytes: 0 };
 
-  constructor(policy: FramePolicy) {
+  constructor(policy: FramePolicy, limits: SendLimits = DEFAULT_LIMITS) {
     this.#policy = policy;
     // A slow peer, by this clock: pieces stay as short as the policy wants them.
     let time = 0;
-    this.outbox = new Outbox(policy, (frame) => this.#send(frame), () => time += 1000);
+    this.outbox = new Outbox(policy, (frame) => this.#send(frame), { now: () => time += 1000, limits });
   }
 
   /** The peer takes some frames. */
   take(count: number): void {
     for (const frame of this.frames.splice(0, count)) {
-      readFrame(frame, (message) => message.op === "piece" ? this.#piece(message) : this.arrived.push(message));
+      let isPiece = false;
+      readFrame(frame, (message) => {
+        isPiece = message.op === "piece";
+        if (message.op === "piece") this.#piece(message);
+        else this.arrived.push(message);
+      });
+      if (isPiece) continue;
+      this.#taken.frames++;
+      this.#taken.bytes += frame.length;
     }
   }
 
@@ -60,6 +70,9 @@ class Wire {
     const count = this.#unreported;
     this.#unreported = 0;
     this.#inFlight -= count;
+    const { frames, bytes } = this.#taken;
+    this.#taken = { frames: 0, bytes: 0 };
+    this.outbox.reported(frames, bytes);
     this.outbox.openWindow(count);
   }
 
@@ -319,7 +332,7 @@ describe("the outbox", () => {
       const [piece] = messagesOf(frame);
       assert(piece?.op === "piece");
       sizes.push(piece.part.length);
-    }, () => time);
+    }, { now: () => time });
     const send = () => {
       sizes.length = 0;
       outbox.send(result(1, 3 << 20));
@@ -335,6 +348,72 @@ describe("the outbox", () => {
     perMillisecond = 10_000;
     send();
     assertEquals(send(), 256 * 1024);
+  });
+
+  it("keeps to itself what a peer that reports nothing would have to take, but for what is urgent", () => {
+    const wire = new Wire(tiny, { sendQueueBytes: 160, sendQueueMessages: 100 });
+    for (let id = 1; id <= 100; id++) {
+      wire.outbox.send(call(id, id, 10));
+      wire.outbox.flush();
+    }
+    const sent = wire.frames.length;
+    assertEquals(sent, 4);
+    wire.outbox.send({ op: "ping", id: 7 });
+    wire.outbox.acknowledgePieces(3, 5);
+    wire.outbox.flush();
+    assertEquals(shape(wire).slice(sent), ["ping", "received"]);
+    assertEquals(wire.outbox.queue.full, true);
+    wire.finish();
+    const ids = wire.arrived.map((message) => message.op === "call" ? message.id : 0).filter((id) => id > 0);
+    assertEquals(ids, Array.from({ length: 100 }, (_, index) => index + 1));
+    assertEquals([wire.outbox.queuedBytes, wire.outbox.queue.full], [0, false]);
+  });
+
+  it("puts together what waits for the peer, as far as a frame goes", () => {
+    const wire = new Wire(ROOMY_POLICY, { sendQueueBytes: 100, sendQueueMessages: 100 });
+    for (let id = 1; id <= 100; id++) {
+      wire.outbox.send(result(id, 10));
+      wire.outbox.flush();
+    }
+    const sent = wire.frames.length;
+    wire.take(sent);
+    wire.report();
+    assertEquals(wire.frames.map((frame) => messagesOf(frame).length), [100 - sent]);
+  });
+
+  it("has as many frames under way as the limit says, however short they are", () => {
+    const wire = new Wire(ROOMY_POLICY, { sendQueueBytes: 1_000_000, sendQueueMessages: 8 });
+    for (let id = 1; id <= 20; id++) {
+      wire.outbox.send(result(id));
+      wire.outbox.flush();
+    }
+    assertEquals([wire.frames.length, wire.outbox.queue.frames, wire.outbox.queue.full], [8, 8, true]);
+    wire.take(3);
+    wire.report();
+    assertEquals([wire.outbox.queue.frames, wire.outbox.queue.full], [6, true]);
+    wire.finish();
+    assertEquals(wire.arrived.length, 20);
+  });
+
+  it("is not full with one long message, however long it is", () => {
+    const wire = new Wire(ROOMY_POLICY, { sendQueueBytes: 2_000_000, sendQueueMessages: 1000 });
+    wire.outbox.send(result(1, 50_000_000));
+    wire.outbox.flush();
+    assertEquals(wire.outbox.queue.full, false);
+    wire.outbox.send(result(2, 3_000_000));
+    assertEquals(wire.outbox.queue.full, true);
+    wire.finish();
+    assertEquals(wire.arrived.length, 2);
+  });
+
+  it("sends all at the end, however much is under way", () => {
+    const wire = new Wire(tiny, { sendQueueBytes: 40, sendQueueMessages: 100 });
+    for (let id = 1; id <= 50; id++) wire.outbox.send(call(id, id, 10));
+    wire.outbox.flush();
+    assert(wire.frames.length < 10);
+    wire.outbox.flushAll();
+    wire.take(Infinity);
+    assertEquals(wire.arrived.length, 50);
   });
 
   it("sends nothing any more once it is closed", () => {
@@ -364,9 +443,14 @@ describe("the outbox", () => {
       piece: fc.integer({ min: 1, max: 100 }),
       windowBytes: fc.integer({ min: 1, max: 400 }),
     });
+    const limits = fc.record({
+      sendQueueBytes: fc.integer({ min: 1, max: 1000 }),
+      sendQueueMessages: fc.integer({ min: 1, max: 10 }),
+    });
     fc.assert(
-      fc.property(policy, fc.array(step, { maxLength: 60 }), ({ piece, ...policy }, steps) => {
-        const wire = new Wire({ ...policy, pieceBytes: (remaining) => Math.min(remaining, piece), acknowledge: false });
+      fc.property(policy, limits, fc.array(step, { maxLength: 60 }), ({ piece, ...policy }, limits, steps) => {
+        const pieceBytes = (remaining: number) => Math.min(remaining, piece);
+        const wire = new Wire({ ...policy, pieceBytes, acknowledge: false }, limits);
         const sent: Message[] = [];
         for (const step of steps) {
           if (step === "flush") wire.outbox.flush();
@@ -384,7 +468,8 @@ describe("the outbox", () => {
         assert(wire.mostInFlight <= policy.windowBytes + piece);
         const longest = Math.max(0, ...sent.map((message) => encodeMessage(message).length));
         assert(wire.mostHeld <= 2 * longest, `${wire.mostHeld} bytes held of messages up to ${longest}`);
-        assertEquals(wire.outbox.queuedBytes, 0);
+        assertEquals([wire.outbox.queuedBytes, wire.outbox.queue.bytes, wire.outbox.queue.frames], [0, 0, 0]);
+        assertEquals(wire.outbox.queue.full, false);
         wire.outbox.close();
       }),
       { numRuns: 500 },

@@ -39,6 +39,7 @@ const urgent: Message[] = [
   { op: "ping", id: 1 },
   { op: "pong", id: 1 },
   { op: "received", transfer: 1, count: 1 },
+  { op: "arrived", frames: 1, bytes: 1 },
   { op: "credit", id: 1, count: 1 },
   { op: "streamStop", id: 1 },
   { op: "settled", slot: 1, count: 1, bytes: 0, error: undefined },
