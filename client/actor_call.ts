@@ -11,15 +11,12 @@ import {
   decodeError,
   encodeError,
   type Executed,
-  hasFrames,
-  isRemoteError,
-  joinCallSite,
   type MessageOf,
 } from "../protocol/mod.ts";
 import type { ActorFutureOptions } from "./actor_future.ts";
 import { callCancelled, callTimedOut } from "./call_errors.ts";
 import type { CallLink, PendingCall } from "./call_link.ts";
-import { type CallSite, wasTaken } from "./call_site.ts";
+import { type CallSite, joinSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import type { Holder } from "./held_key.ts";
 import type { CallSession, InheritedLimits } from "./call_session.ts";
@@ -272,13 +269,4 @@ export class ActorCall implements PendingCall, ActorFutureOptions {
     this.#actor.giveRoom(1, this.#prepared.sent.args.length);
     return sink;
   }
-}
-
-/** The code that awaits the call says more than the place of the call, but not everybody awaits at once. */
-export function joinSite(error: unknown, awaiting: string, site: CallSite): unknown {
-  if (!(error instanceof Error)) return error;
-  if (hasFrames(awaiting)) joinCallSite(error, awaiting);
-  // V8 takes 60 µs to write down the stack of an error that was made here: not for each of a hundred thousand.
-  else if (wasTaken(site) || isRemoteError(error)) joinCallSite(error, site.stack ?? "");
-  return error;
 }

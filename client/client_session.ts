@@ -29,6 +29,7 @@ import {
 import type { HandleTarget } from "./brands.ts";
 import { ExternalKeys } from "./external.ts";
 import { fetchValue, type ValueSource } from "./fetch_value.ts";
+import { captureSubmitSite } from "./call_site.ts";
 import { createFuture, type FutureControl } from "./future.ts";
 import { createHandle } from "./handle.ts";
 import { HeldKey, type Holder, type StoredValue } from "./held_key.ts";
@@ -353,6 +354,7 @@ export class ClientSession {
       key,
       unobserved: this.unobserved,
       owner: held,
+      site: captureSubmitSite(),
       reference: () => reference,
       source: {
         fetch: async () => {

@@ -7,6 +7,7 @@
 import { CallCancelledError } from "../protocol/errors.ts";
 import { bounded } from "./bounded.ts";
 import { FUTURE } from "./brands.ts";
+import { type CallSite, joinSite, mayLookInside } from "./call_site.ts";
 import { ObservedPromise, type ObservedPromiseOptions } from "./observed_promise.ts";
 import type { Future, FutureStatus, ResultOptions } from "./types.ts";
 
@@ -35,6 +36,8 @@ export interface FutureOptions<T> extends ObservedPromiseOptions {
   key: string;
   /** Where its value comes from. */
   source: FutureSource<T>;
+  /** Where the user's code asked for it, for the stacks of errors that come from elsewhere. */
+  site?: CallSite | undefined;
   /** Where it stands. @default {"pending"} */
   status?: UnfailedStatus | undefined;
 }
@@ -57,6 +60,9 @@ export function createFuture<T>(options: FutureOptions<T>): FutureControl<T> {
 const FINAL: readonly FutureStatus[] = ["finished", "error", "lost", "cancelled", "released"];
 const FAILED: readonly FutureStatus[] = ["error", "lost", "cancelled"];
 
+/** Errors whose stack says already who asked. */
+const joined = new WeakSet<Error>();
+
 class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
   static create<T>(options: FutureOptions<T>): FutureControl<T> {
     const future = new KeyFuture<T>(options);
@@ -69,6 +75,7 @@ class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
 
   readonly key: string;
   readonly #source: FutureSource<T>;
+  readonly #site: CallSite | undefined;
   #status: FutureStatus = "pending";
   #fetching = false;
   /** Whether the promise itself has its value or error. */
@@ -80,6 +87,7 @@ class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
     super("key", { ...options, reference: options.reference ?? (() => ({ key: options.key })) });
     this.key = options.key;
     this.#source = options.source;
+    this.#site = options.site;
     if (options.status !== undefined) this.#update(options.status);
   }
 
@@ -151,6 +159,12 @@ class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
     this.#failure = error;
     if (this.#settled) return;
     this.#settled = true;
+    const site = this.#site;
+    // Of several futures of one key, the first to fail says where.
+    if (site === undefined || joined.has(error)) return this.fail(error);
+    joined.add(error);
+    if (mayLookInside()) return this.failFromInside(error, (awaiting) => void joinSite(error, awaiting, site));
+    joinSite(error, "", site);
     this.fail(error);
   }
 

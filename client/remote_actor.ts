@@ -13,12 +13,12 @@ import {
   type Executed,
   type MessageOf,
 } from "../protocol/mod.ts";
-import { ActorCall, type CalledActor, joinSite, type PreparedCall } from "./actor_call.ts";
+import { ActorCall, type CalledActor, type PreparedCall } from "./actor_call.ts";
 import { createActorFuture, rejectedActorFuture } from "./actor_future.ts";
 import { callCancelled, callTimedOut, type PendingBounds, tooManyPending } from "./call_errors.ts";
 import type { CallLink, OneWayListener } from "./call_link.ts";
 import type { CallSession } from "./call_session.ts";
-import { captureCallSite } from "./call_site.ts";
+import { captureCallSite, joinSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import { createStreamReader } from "./stream_reader.ts";
 import type { ActorFuture, CallOptions } from "./types.ts";

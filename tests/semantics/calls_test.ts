@@ -351,7 +351,8 @@ describe("calls", () => {
       ["no task"],
       { pure: false },
     );
-    await assertRejects(async () => await future, RangeError, "no task");
+    const error = await assertRejects(async () => await future, RangeError, "no task");
+    assertMatch(error.stack!, /thrown on worker-\d; below: called from.*\n.*calls_test\.ts/);
     assertEquals([future.status, (await future.exception())?.message], ["error", "no task"]);
   });
 
