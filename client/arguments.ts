@@ -5,14 +5,35 @@
  */
 
 import { futureLink, isHandle } from "./brands.ts";
+import {
+  type Check,
+  checkOptions,
+  count,
+  finite,
+  flag,
+  isAmount,
+  isListOf,
+  isRecordOf,
+  isText,
+  milliseconds,
+  name,
+  oneOf,
+  positive,
+  quoteWithHint,
+  signal,
+} from "./checks.ts";
 import { describeValue, isPlainObject, targetName } from "./describe_value.ts";
 import type {
   CallOptions,
+  ClientOptions,
   ComputeOptions,
   DelayedOptions,
+  GatherOptions,
+  ResultOptions,
   RunOptions,
   ScatterOptions,
   SubmitOptions,
+  WaitOptions,
 } from "./types.ts";
 
 /** Options of `submit` and `map` at run time, where tasks and actors are not told apart by type. */
@@ -139,27 +160,65 @@ export function checkCallOptions(what: string, options: unknown): CallOptions {
   return checkOptions(what, options, CALL_CHECKS) as CallOptions;
 }
 
-/** What an option has to be, in words, and whether a value is that. */
-type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
+/**
+ * Checks options of `Client.connect`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkClientOptions(options: unknown): ClientOptions {
+  const checked = checkOptions("Client.connect", options, CLIENT_CHECKS) as ClientOptions;
+  if (checked.calls) checkCallOptions("Client.connect: calls", checked.calls);
+  return checked;
+}
+
+/**
+ * Checks options of a wait for one future.
+ *
+ * @param what Names in errors what is waited for.
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkResultOptions(what: string, options: unknown): ResultOptions {
+  return checkOptions(`Cannot wait for ${what}`, options, RESULT_CHECKS) as ResultOptions;
+}
+
+/**
+ * Checks options of `wait`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkWaitOptions(options: unknown): WaitOptions {
+  return checkOptions("wait", options, WAIT_CHECKS) as WaitOptions;
+}
+
+/**
+ * Checks options of `gather`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkGatherOptions(options: unknown): GatherOptions {
+  return checkOptions("gather", options, GATHER_CHECKS) as GatherOptions;
+}
+
+/** Options of what the workers of a cluster do. */
+export interface WorkersOptions {
+  /** Which ones. */
+  readonly workers?: string | readonly string[];
+  /** Milliseconds that they have. */
+  readonly timeout?: number;
+}
+
+/**
+ * Checks options of `retireWorkers` and `restart`.
+ *
+ * @throws {TypeError} Names the option that is unknown or of the wrong type.
+ */
+export function checkWorkersOptions(what: string, options: unknown): WorkersOptions {
+  return checkOptions(what, options, WORKERS_CHECKS) as WorkersOptions;
+}
 
 interface CheckedOptions extends SubmitOptions {
   actor: boolean;
   actors: boolean;
-}
-
-const flag: Check = ["true or false", (value) => typeof value === "boolean"];
-const name: Check = ["a string that is not empty", (value) => typeof value === "string" && value !== ""];
-const finite: Check = ["a finite number", Number.isFinite];
-const count: Check = ["a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0];
-const positive: Check = [
-  "a whole number from 1, or Infinity",
-  (value) => value === Infinity || Number.isSafeInteger(value) && (value as number) >= 1,
-];
-const milliseconds: Check = ["a number of milliseconds from 0", (value) => typeof value === "number" && value >= 0];
-const signal: Check = ["an AbortSignal", (value) => value instanceof AbortSignal];
-
-function oneOf(...words: readonly string[]): Check {
-  return [words.map((word) => `"${word}"`).join(" or "), (value) => words.includes(value as string)];
 }
 
 /** Deno's permissions. */
@@ -240,6 +299,8 @@ const RUN_CHECKS: Readonly<Record<keyof RunOptions, Check>> = {
   signal,
 };
 
+const WORKERS_CHECKS: Readonly<Record<keyof WorkersOptions, Check>> = { workers, timeout };
+
 const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = {
   timeout: milliseconds,
   signal,
@@ -248,20 +309,23 @@ const CALL_CHECKS: Readonly<Record<keyof CallOptions, Check>> = {
   prefetch: flag,
 };
 
-function checkOptions(what: string, options: unknown, checks: Readonly<Record<string, Check>>): object {
-  if (options === undefined) return {};
-  if (!isPlainObject(options)) throw new TypeError(`${what}: options are an object, got ${describeValue(options)}`);
-  const checked: Record<string, unknown> = {};
-  for (const [option, value] of Object.entries(options)) {
-    const check = Object.hasOwn(checks, option) ? checks[option] : undefined;
-    if (check === undefined) throw new TypeError(`${what}: unknown option ${quoteWithHint(option, checks)}`);
-    if (value === undefined) continue;
-    const [wanted, holds] = check;
-    if (!holds(value)) throw new TypeError(`${what}: ${option} has to be ${wanted}, got ${describeOption(value)}`);
-    checked[option] = value;
-  }
-  return checked;
-}
+const RESULT_CHECKS: Readonly<Record<keyof ResultOptions, Check>> = { timeout: milliseconds, signal };
+
+const WAIT_CHECKS: Readonly<Record<keyof WaitOptions, Check>> = {
+  ...RESULT_CHECKS,
+  returnWhen: oneOf("all", "first", "error"),
+};
+
+const GATHER_CHECKS: Readonly<Record<keyof GatherOptions, Check>> = { errors: oneOf("raise", "skip") };
+
+const CLIENT_CHECKS: Readonly<Record<keyof ClientOptions, Check>> = {
+  ...RESULT_CHECKS,
+  token: ["a string", isText],
+  directToWorkers: [`true, false or "auto"`, (value) => typeof value === "boolean" || value === "auto"],
+  caCerts: ["an array of PEM texts", (value) => isListOf(value, isText)],
+  calls: ["an object of options of calls", isPlainObject],
+  onUnobservedError: ["a function", (value) => typeof value === "function"],
+};
 
 function checkWorkers(what: string, options: Pick<SubmitOptions, "workers" | "allowOtherWorkers">): void {
   if (options.allowOtherWorkers && options.workers === undefined) {
@@ -280,31 +344,8 @@ function checkHome(what: string, { isolation, permissions, memoryLimit }: Submit
   if (isolation === "inline" || isolation === "shared") refuse("permissions", '"dedicated" or "process"');
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
-function isAmount(value: unknown): boolean {
-  return Number.isFinite(value) && (value as number) >= 0;
-}
-
 function isPermission(value: unknown): boolean {
   return typeof value === "boolean" || value === "inherit" || isListOf(value, isText);
-}
-
-function isListOf(value: unknown, holds: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(holds);
-}
-
-function isRecordOf(value: unknown, holds: (item: unknown) => boolean, names?: readonly string[]): boolean {
-  if (!isPlainObject(value)) return false;
-  return Object.values(value).every(holds) && (!names || Object.keys(value).every((name) => names.includes(name)));
-}
-
-/** Short values as they are, the others by their kind. */
-function describeOption(value: unknown): string {
-  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : describeValue(value);
 }
 
 /** What stands for the value in advice on how to write it. */
@@ -312,19 +353,4 @@ function placeholder(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
   if (futureLink(value) !== undefined) return "future";
   return isHandle(value) ? "actor" : "value";
-}
-
-function quoteWithHint(option: string, checks: Readonly<Record<string, Check>>): string {
-  const near = Object.keys(checks).find((known) => isNear(known.toLowerCase(), option.toLowerCase()));
-  return near === undefined ? `"${option}"` : `"${option}" (did you mean ${near}?)`;
-}
-
-/** Whether two words differ by one letter, or one begins with the other. */
-function isNear(known: string, given: string): boolean {
-  if (given.length < 3) return false;
-  if (known.startsWith(given) || given.startsWith(known)) return true;
-  if (known.length === given.length) return [...known].filter((letter, index) => letter !== given[index]).length === 1;
-  const [longer, shorter] = known.length > given.length ? [known, given] : [given, known];
-  return longer.length === shorter.length + 1 &&
-    [...longer].some((_, index) => longer.slice(0, index) + longer.slice(index + 1) === shorter);
 }

@@ -5,7 +5,6 @@
  */
 
 import { CallTimeoutError } from "../protocol/errors.ts";
-import { describeValue } from "./describe_value.ts";
 import type { ResultOptions } from "./types.ts";
 
 /** What `setTimeout` can count; a longer delay would fire at once. */
@@ -25,16 +24,18 @@ export interface Wait<T> {
  * Starts a wait and ends it when `start` says so, when `timeout` has passed or when `signal` aborts.
  *
  * @param what Names in errors what is waited for.
+ * @param check Gives the options; what it throws is the rejection.
  * @param start Is called at once. What it returns is called when the wait ends, however that comes.
  * @returns Rejects with a `CallTimeoutError` or with the signal's reason where that comes first.
  */
-export function bounded<T>(
+export function bounded<T, O extends ResultOptions>(
   what: string,
-  options: ResultOptions,
-  start: (wait: Wait<T>) => (() => void) | undefined,
+  check: () => O,
+  start: (wait: Wait<T>, options: O) => (() => void) | undefined,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const { timeout = Infinity, signal } = checkResultOptions(what, options);
+    const options = check();
+    const { timeout = Infinity, signal } = options;
     if (signal?.aborted) return reject(signal.reason);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let stop: (() => void) | undefined;
@@ -69,26 +70,11 @@ export function bounded<T>(
     signal?.addEventListener("abort", abort);
     if (timeout <= LONGEST_TIMER) timer = setTimeout(expire, timeout);
     try {
-      stop = start(wait);
+      stop = start(wait, options);
     } catch (error) {
       wait.reject(error);
     }
     // `start` may have ended the wait before it could say how to clean up.
     if (wait.ended) stop?.();
   });
-}
-
-function checkResultOptions(what: string, options: ResultOptions): ResultOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot wait for ${what}: options are { timeout, signal }, got ${describeValue(options)}`);
-  }
-  const { timeout, signal } = options;
-  if (timeout !== undefined && !(typeof timeout === "number" && timeout >= 0)) {
-    const found = typeof timeout === "number" ? timeout : describeValue(timeout);
-    throw new TypeError(`Cannot wait for ${what}: timeout is a number of milliseconds, got ${found}`);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`Cannot wait for ${what}: signal is an AbortSignal, got ${describeValue(signal)}`);
-  }
-  return options;
 }

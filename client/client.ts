@@ -16,10 +16,12 @@ import {
   type WorkerSnapshot,
 } from "../protocol/mod.ts";
 import {
+  checkClientOptions,
   checkComputeOptions,
   type CheckedSubmitOptions,
   checkScatterOptions,
   checkSubmitOptions,
+  checkWorkersOptions,
   splitRunArguments,
   splitSubmitArguments,
   workerList,
@@ -103,6 +105,7 @@ export class Client implements ClientApi {
   #closing: Promise<void> | undefined;
 
   private constructor(session: ClientSession, cluster: StartedCluster | undefined, owned: boolean) {
+    if (!(session instanceof ClientSession)) throw new TypeError("Clients are made by Client.connect");
     this.#session = session;
     this.#cluster = cluster;
     this.#owned = owned;
@@ -126,8 +129,7 @@ export class Client implements ClientApi {
   static connect(options?: ClientOptions): Promise<Client>;
   static async connect(first?: string | URL | ClientOptions, second?: ClientOptions): Promise<Client> {
     const named = typeof first === "string" || first instanceof URL;
-    const options = (named ? second : first ?? second) ?? {};
-    checkClientOptions(options);
+    const options = checkClientOptions((named ? second : first ?? second) ?? undefined);
     refuseWhileLoading("connect");
     const address = named ? String(first) : defaultAddress();
     const cluster = address === undefined ? await startLocalCluster() : undefined;
@@ -343,6 +345,7 @@ export class Client implements ClientApi {
    * @throws {ActorNotFoundError} Where no actor of that key runs.
    */
   async getActor<T = unknown>(key: string): Promise<Actor<T>> {
+    if (typeof key !== "string") throw new TypeError(`getActor: a key is a string, got ${describeValue(key)}`);
     const { actor, ticket } = await this.#session.request("getActor", { key });
     if (actor.key !== key) throw new ActorNotFoundError(`Cannot get the actor ${key}: the scheduler knows none`);
     return this.#session.createHandleOf(actor, ticket) as Actor<T>;
@@ -417,9 +420,10 @@ export class Client implements ClientApi {
     workers: string | readonly string[],
     options: { timeout?: number | undefined } = {},
   ): Promise<string[]> {
+    const { timeout } = checkWorkersOptions("retireWorkers", { ...options, workers: workers ?? null });
     const answer = await this.#session.request("retireWorkers", {
-      workers: typeof workers === "string" ? [workers] : [...workers],
-      timeout: options.timeout,
+      workers: workerList(workers)!,
+      timeout,
     });
     return answer.workers;
   }
@@ -436,7 +440,7 @@ export class Client implements ClientApi {
    * @throws {CallTimeoutError} Where some are not back in time; it names them. All else has been done.
    */
   async restart(options: { timeout?: number | undefined } = {}): Promise<void> {
-    await this.#session.request("restart", { timeout: options.timeout });
+    await this.#session.request("restart", { timeout: checkWorkersOptions("restart", options).timeout });
   }
 
   /**
@@ -555,9 +559,10 @@ async function connectWithin(
     calls: options.calls ?? {},
     onUnobservedError: options.onUnobservedError,
   });
-  // Where the wait ends first, what comes of it is closed again.
+  // Where the wait ends first, what comes of it is closed again, and nobody wants its error.
+  connecting.catch(() => {});
   try {
-    return await bounded(`the scheduler at ${found.address}`, { timeout, signal }, (wait) => {
+    return await bounded(`the scheduler at ${found.address}`, () => ({ timeout, signal }), (wait) => {
       connecting.then((session) => wait.ended ? session.close() : wait.resolve(session), (error) => wait.reject(error));
       return undefined;
     });
@@ -569,33 +574,5 @@ async function connectWithin(
       });
     }
     throw error;
-  }
-}
-
-const CLIENT_OPTIONS: Readonly<Record<keyof ClientOptions, true>> = {
-  token: true,
-  directToWorkers: true,
-  timeout: true,
-  signal: true,
-  caCerts: true,
-  calls: true,
-  onUnobservedError: true,
-};
-
-function checkClientOptions(options: unknown): asserts options is ClientOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Client.connect: options are an object, got ${describeValue(options)}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(CLIENT_OPTIONS, name)) throw new TypeError(`Client.connect: unknown option "${name}"`);
-  }
-  const { directToWorkers: direct, token } = options as ClientOptions;
-  if (direct !== undefined && typeof direct !== "boolean" && direct !== "auto") {
-    throw new TypeError(
-      `Client.connect: directToWorkers has to be true, false or "auto", got ${describeValue(direct)}`,
-    );
-  }
-  if (token !== undefined && typeof token !== "string") {
-    throw new TypeError(`Client.connect: token has to be a string, got ${describeValue(token)}`);
   }
 }

@@ -5,7 +5,8 @@
  */
 
 import { CallCancelledError } from "../protocol/errors.ts";
-import { bounded } from "./bounded.ts";
+import { checkResultOptions } from "./arguments.ts";
+import { bounded, type Wait } from "./bounded.ts";
 import { FUTURE } from "./brands.ts";
 import { type CallSite, joinSite, mayLookInside } from "./call_site.ts";
 import { ObservedPromise, type ObservedPromiseOptions } from "./observed_promise.ts";
@@ -108,8 +109,9 @@ class KeyFuture<T> extends ObservedPromise<T> implements Future<T> {
     return super.result(options);
   }
 
-  exception(options: ResultOptions = {}): Promise<Error | undefined> {
-    return bounded<Error | undefined>(String(this), options, (wait) => {
+  exception(options?: ResultOptions): Promise<Error | undefined> {
+    const what = String(this);
+    return bounded(what, () => checkResultOptions(what, options), (wait: Wait<Error | undefined>) => {
       const answer = () => {
         this.markObserved();
         wait.resolve(this.#failure);

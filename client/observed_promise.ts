@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkResultOptions } from "./arguments.ts";
 import { bounded } from "./bounded.ts";
 import { DENO_INSPECT, FUTURE, type FutureLink, NODE_INSPECT, REFERENCE } from "./brands.ts";
 import type { ResultOptions } from "./types.ts";
@@ -75,7 +76,8 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
   /** The value. Without bounds this is the future itself, so that a `result()` that nobody awaits is as safe as the call. */
   result(options?: ResultOptions): Promise<T> {
     if (options === undefined) return this;
-    return bounded(String(this), options, (wait) => {
+    const what = String(this);
+    return bounded(what, () => checkResultOptions(what, options), (wait) => {
       super.then((value) => wait.resolve(value), (error) => {
         // A wait that was given up sees no error.
         if (!wait.ended) this.markObserved();

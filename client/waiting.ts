@@ -7,6 +7,7 @@
  * @module
  */
 
+import { checkGatherOptions, checkWaitOptions } from "./arguments.ts";
 import { bounded } from "./bounded.ts";
 import { type FutureLink, futureLink, isHandle } from "./brands.ts";
 import { describeValue, isPlainObject } from "./describe_value.ts";
@@ -46,10 +47,8 @@ export function gather<T extends readonly unknown[] | [] | object>(
   x: T,
   options: GatherOptions & { errors: "skip" },
 ): Promise<GatheredSome<T>>;
-export async function gather(x: unknown, { errors = "raise" }: GatherOptions = {}): Promise<unknown> {
-  if (errors !== "raise" && errors !== "skip") {
-    throw new TypeError(`gather: errors has to be "raise" or "skip", got ${describeValue(errors)}`);
-  }
+export async function gather(x: unknown, options?: GatherOptions): Promise<unknown> {
+  const { errors = "raise" } = checkGatherOptions(options);
   if (!isThenable(x) && !isNest(x)) {
     throw new TypeError(
       `gather takes futures in arrays and plain objects, got ${describeValue(x)}: spread it, [...values]`,
@@ -121,14 +120,10 @@ function replace(x: unknown, outcomes: ReadonlyMap<unknown, Outcome>): unknown {
  */
 export function wait<F extends ActorFuture<unknown>>(
   futures: Iterable<F>,
-  options: WaitOptions = {},
+  options?: WaitOptions,
 ): Promise<WaitResult<F>> {
   // Not `async`, but its errors are rejections all the same.
-  return bounded("futures", options, (wait) => {
-    const { returnWhen = "all" } = options;
-    if (!["all", "first", "error"].includes(returnWhen)) {
-      throw new TypeError(`wait: returnWhen has to be "all", "first" or "error", got ${describeValue(returnWhen)}`);
-    }
+  return bounded("futures", () => checkWaitOptions(options), (wait, { returnWhen = "all" }) => {
     const items = linked("wait", futures);
     const open = items.map(({ link }) => link).filter((link) => link.order === 0);
     let left = open.length;

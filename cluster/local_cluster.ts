@@ -7,38 +7,7 @@
 import { refuseWhileLoading } from "../client/context.ts";
 import { randomHex } from "../protocol/mod.ts";
 import { ChildProcess } from "./child_process.ts";
-
-/** Options of {@linkcode LocalCluster.start}. */
-export interface LocalClusterOptions {
-  /** How many workers. @default {2} */
-  workers?: number | undefined;
-  /** What each worker offers, in amounts of your own units. @default none */
-  resources?: Readonly<Record<string, number>> | undefined;
-  /**
-   * `"process"` starts a scheduler process and, for each worker, a nanny and its host. `"inline"` runs everything in this
-   * process: quick to start and easy to debug, but a crash takes all. @default `"process"` where processes may be started
-   */
-  mode?: "process" | "inline" | undefined;
-  /** Port of the scheduler; 0 lets the system choose. @default {0} */
-  port?: number | undefined;
-  /** How many shared isolates each worker starts at the most. @default the number of processors */
-  isolates?: number | undefined;
-  /** How many task isolates each worker starts at the most. @default the number of processors */
-  nthreads?: number | undefined;
-  /** Resident memory in bytes at which a worker's host process is ended. In a mode of one process nothing is. @default none */
-  memoryLimit?: number | undefined;
-  /**
-   * What code on workers may do besides net, read and env: `"write=/data run=git"`. Where it may write to a folder, results
-   * go there while memory is nearly full. @default nothing
-   */
-  allow?: string | undefined;
-  /** A `deno.json` whose imports actors' modules use. @default the nearest to the working folder, if there is one */
-  config?: string | URL | undefined;
-  /** Prefixes of module URLs that workers may load besides `file:`, `data:` and what the scheduler serves. @default none */
-  allowModules?: readonly string[] | undefined;
-  /** Relays all calls of a worker through one port. @default {false} */
-  singlePort?: boolean | undefined;
-}
+import { checkClusterOptions, type ClusterOptions, type LocalClusterOptions } from "./options.ts";
 
 /** One worker of the cluster, whichever way it runs. */
 interface StartedWorker {
@@ -68,19 +37,19 @@ export class LocalCluster implements AsyncDisposable {
    * @throws {Error} Where a process does not start.
    */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
-    checkOptions(options);
+    const checked = checkClusterOptions(options);
     refuseWhileLoading("start a local cluster");
     const token = randomHex(32);
-    const mode = options.mode ?? await possibleMode();
+    const mode = checked.mode ?? await possibleMode();
     const scheduler = mode === "process"
-      ? await startSchedulerProcess(options, token)
-      : await startInlineScheduler(options, token);
+      ? await startSchedulerProcess(checked, token)
+      : await startInlineScheduler(checked, token);
     const startWorker = mode === "process"
-      ? (index: number) => startWorkerProcess(options, token, scheduler.address, index)
-      : (index: number) => startInlineWorker(options, token, scheduler.address, index);
+      ? (index: number) => startWorkerProcess(checked, token, scheduler.address, index)
+      : (index: number) => startInlineWorker(checked, token, scheduler.address, index);
     const cluster = new LocalCluster(scheduler, token, startWorker);
     try {
-      await cluster.scale(options.workers ?? 2);
+      await cluster.scale(checked.workers ?? 2);
     } catch (error) {
       await cluster.close();
       throw error;
@@ -122,6 +91,7 @@ export class LocalCluster implements AsyncDisposable {
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new TypeError(`Cannot scale a local cluster to ${count} workers: a whole number from 0 is wanted`);
     }
+    if (this.#closing) throw new Error(`Cannot scale a local cluster to ${count} workers: it was closed`);
     const retired = this.#workers.splice(count);
     const missing = Array.from({ length: count - this.#workers.length }, () => this.#startWorker(++this.#started));
     const started = await Promise.allSettled(missing);
@@ -153,7 +123,7 @@ interface StartedScheduler {
   close(): Promise<void>;
 }
 
-async function startSchedulerProcess(options: LocalClusterOptions, token: string): Promise<StartedScheduler> {
+async function startSchedulerProcess(options: ClusterOptions, token: string): Promise<StartedScheduler> {
   const { child, ready } = await ChildProcess.start({
     name: "scheduler",
     module: new URL("../scheduler/main.ts", import.meta.url),
@@ -165,7 +135,7 @@ async function startSchedulerProcess(options: LocalClusterOptions, token: string
 }
 
 async function startWorkerProcess(
-  options: LocalClusterOptions,
+  options: ClusterOptions,
   token: string,
   address: string,
   index: number,
@@ -184,7 +154,7 @@ async function startWorkerProcess(
   if (allow !== undefined) args.push("--allow", allow);
   if (allowModules?.length) args.push("--allow-modules", allowModules.join(","));
   if (options.singlePort) args.push("--single-port");
-  if (config !== undefined) args.push("--config", String(config));
+  if (config !== undefined) args.push("--config", config);
   const { child } = await ChildProcess.start({
     name: `worker ${index}`,
     module: new URL("../worker/main.ts", import.meta.url),
@@ -212,14 +182,14 @@ function importFlags(): string[] {
   return own.protocol.startsWith("http") ? [`--allow-import=${own.host}`] : [];
 }
 
-async function startInlineScheduler(options: LocalClusterOptions, token: string): Promise<StartedScheduler> {
+async function startInlineScheduler(options: ClusterOptions, token: string): Promise<StartedScheduler> {
   const { serveScheduler } = await import("../scheduler/mod.ts");
   const scheduler = await serveScheduler({ port: options.port ?? 0, token });
   return { address: scheduler.address, dashboard: scheduler.dashboardLink, close: () => scheduler.close() };
 }
 
 async function startInlineWorker(
-  options: LocalClusterOptions,
+  options: ClusterOptions,
   token: string,
   address: string,
   index: number,
@@ -245,31 +215,4 @@ async function possibleMode(): Promise<"process" | "inline"> {
   if (state === "granted") return "process";
   console.error("Troupe: no permission to start processes (--allow-run), so the local cluster runs in this process");
   return "inline";
-}
-
-const OPTIONS: Readonly<Record<keyof LocalClusterOptions, true>> = {
-  workers: true,
-  resources: true,
-  mode: true,
-  port: true,
-  isolates: true,
-  nthreads: true,
-  memoryLimit: true,
-  allow: true,
-  config: true,
-  allowModules: true,
-  singlePort: true,
-};
-
-function checkOptions(options: LocalClusterOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTIONS, name)) throw new TypeError(`LocalCluster.start: unknown option "${name}"`);
-  }
-  const { workers, mode } = options;
-  if (workers !== undefined && (!Number.isSafeInteger(workers) || workers < 0)) {
-    throw new TypeError(`LocalCluster.start: workers has to be a whole number from 0, got ${workers}`);
-  }
-  if (mode !== undefined && mode !== "process" && mode !== "inline") {
-    throw new TypeError(`LocalCluster.start: mode has to be "process" or "inline", got ${JSON.stringify(mode)}`);
-  }
 }

@@ -4,4 +4,5 @@
  * @module
  */
 
-export { LocalCluster, type LocalClusterOptions } from "./local_cluster.ts";
+export { LocalCluster } from "./local_cluster.ts";
+export type { LocalClusterOptions } from "./options.ts";

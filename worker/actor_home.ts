@@ -224,9 +224,8 @@ export class ActorHome {
     let instance: ActorInstance;
     try {
       if (typeof object !== "object" || object === null) {
-        throw new ActorStartError(
-          `Cannot start ${key}: ${target.name} gave ${object === null ? "null" : `a ${typeof object}`}, not an object`,
-        );
+        const found = object === null || object === undefined ? String(object) : `a ${typeof object}`;
+        throw new ActorStartError(`Cannot start ${key}: ${target.name} gave ${found}, not an object`);
       }
       const tag = this.#createTag();
       const className = classNameOf(target) ?? order.target.name;

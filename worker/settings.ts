@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { type Clock, platformClock } from "../connection/mod.ts";
 import { DEFAULT_SCHEDULER_ADDRESS, tokenFilePath, TROUPE_VERSION, type WorkerHello } from "../protocol/mod.ts";
 import { environmentVariable, findToken, runtimeName } from "../client/platform.ts";
@@ -100,7 +101,7 @@ export function resolveOptions(options: WorkerOptions): WorkerSettings {
     singlePort,
     allowModules: options.allowModules ?? [],
     deathTimeout: options.deathTimeout ?? Infinity,
-    config: options.config ?? nearestConfig(),
+    config: options.config === undefined ? nearestConfig() : findConfig(options.config),
     allow,
     deny,
     certificates: options.tlsCa,
@@ -162,11 +163,22 @@ function readCertificates(path: string): string {
   }
 }
 
+/** The one that was named, from where the command was given. A host could only end without it. */
+function findConfig(path: string): string {
+  const found = [callersFolder(), Deno.cwd()].map((folder) => resolve(folder, path)).find(isFile);
+  if (found === undefined) throw new UsageError(`Cannot use the configuration ${path}: there is no such file`);
+  return found;
+}
+
+/** `deno task` changes to the folder of Troupe's own configuration, and says where it was called. */
+function callersFolder(): string {
+  return environmentVariable("INIT_CWD") ?? Deno.cwd();
+}
+
 /** As `deno run` would find it from the current folder. */
 function nearestConfig(): string | undefined {
   if (Deno.permissions.querySync({ name: "read" }).state !== "granted") return undefined;
-  // `deno task` changes to the folder of Troupe's own configuration, and says where it was called.
-  let folder = environmentVariable("INIT_CWD") ?? Deno.cwd();
+  let folder = callersFolder();
   while (true) {
     for (const name of ["deno.json", "deno.jsonc"]) {
       const path = `${folder === "/" ? "" : folder}/${name}`;

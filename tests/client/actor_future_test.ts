@@ -122,10 +122,11 @@ describe("ActorFuture", () => {
 
     it("rejects wrong options instead of throwing", async () => {
       const { future } = setUp();
-      await assertRejects(() => future.result(5 as never), TypeError, "options are { timeout, signal }, got a number");
-      await assertRejects(() => future.result({ timeout: "5" as never }), TypeError, "timeout is a number");
+      await assertRejects(() => future.result(5 as never), TypeError, "options are an object, got a number");
+      await assertRejects(() => future.result({ timeout: "5" as never }), TypeError, "timeout has to be a number");
+      await assertRejects(() => future.result({ timout: 5 } as never), TypeError, "(did you mean timeout?)");
       await assertRejects(() => future.result({ timeout: NaN }), TypeError, "got NaN");
-      await assertRejects(() => future.result({ signal: {} as never }), TypeError, "signal is an AbortSignal");
+      await assertRejects(() => future.result({ signal: {} as never }), TypeError, "signal has to be an AbortSignal");
     });
   });
 

@@ -146,6 +146,7 @@ describe("gather", () => {
     loop.push({ loop });
     await assertRejects(() => gather(loop), TypeError, "a value that holds itself");
     await assertRejects(() => gather([], { errors: "ignore" as never }), TypeError, 'has to be "raise" or "skip"');
+    await assertRejects(() => gather([], { error: "skip" } as never), TypeError, "(did you mean errors?)");
     const shared = [resolved(1)];
     assertEquals(await gather([shared, shared]), [[1], [1]]);
   });
@@ -227,6 +228,7 @@ describe("wait", () => {
     await assertRejects(() => wait([resolved(1), 2] as never), TypeError, "got a number at 1");
     await assertRejects(() => wait(resolved(1) as never), TypeError, "takes an array of futures, got an ActorFuture");
     await assertRejects(() => wait([], { returnWhen: "never" as never }), TypeError, "returnWhen");
+    await assertRejects(() => wait([], { timout: 5 } as never), TypeError, "(did you mean timeout?)");
   });
 });
 

@@ -78,10 +78,28 @@ describe("a local cluster", () => {
     assertEquals(workers.flatMap(({ pid, hostPid }) => [pid, hostPid]).filter(isAlive), []);
   });
 
-  it("refuses options that it does not know", async () => {
-    await assertRejects(() => LocalCluster.start({ worker: 2 } as never), TypeError, `unknown option "worker"`);
-    await assertRejects(() => LocalCluster.start({ workers: -1 }), TypeError, "workers has to be");
-    await assertRejects(() => LocalCluster.start({ mode: "thread" as never }), TypeError, `"process" or "inline"`);
+  it("refuses options that it does not know, and wrong ones, before anything starts", async () => {
+    for (
+      const [options, message] of [
+        [{ worker: 2 }, `unknown option "worker"`],
+        [{ workers: -1 }, "workers has to be a whole number from 0, got -1"],
+        [{ mode: "thread" }, `"process" or "inline"`],
+        [{ resources: { GPU: -1 } }, "resources has to be"],
+        [{ resources: { "A B": 1 } }, "resources has to be"],
+        [{ port: 70_000 }, "port has to be"],
+        [{ isolates: 0 }, "isolates has to be"],
+        [{ nthreads: 1.5 }, "nthreads has to be"],
+        [{ memoryLimit: "2GiB" }, "memoryLimit has to be"],
+        [{ allowModules: "https://example.com/" }, "allowModules has to be an array"],
+        [{ config: "no/deno.json" }, "there is no such file"],
+      ] as const
+    ) await assertRejects(() => LocalCluster.start(options as never), TypeError, message);
+  });
+
+  it("that was closed says so where it is scaled", async () => {
+    const cluster = await LocalCluster.start({ workers: 0, mode: "inline" });
+    await cluster.close();
+    await assertRejects(() => cluster.scale(1), Error, "it was closed");
   });
 
   it("runs in one process where no process may be started, and says so in one line", async () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { LocalCluster } from "../../cluster/mod.ts";
 import {
@@ -44,6 +44,36 @@ describe("what is refused, and how", () => {
     await using counter = await client.submit(Counter, { actor: true });
     assertEquals(await counter.increment(), 1);
   }
+
+  it("a client with wrong options", async () => {
+    for (
+      const [options, message] of [
+        [{ tokn: "x" }, "(did you mean token?)"],
+        [{ token: 5 }, "token has to be a string"],
+        [{ directToWorkers: "direct" }, "directToWorkers has to be"],
+        [{ timeout: -1 }, "timeout has to be"],
+        [{ signal: {} }, "signal has to be"],
+        [{ caCerts: "PEM" }, "caCerts has to be"],
+        [{ calls: { timout: 1 } }, "(did you mean timeout?)"],
+        [{ onUnobservedError: "log" }, "onUnobservedError has to be"],
+      ] as const
+    ) await assertRejects(() => Client.connect(cluster.address, options as never), TypeError, message);
+    await assertRejects(() => client.getActor(5 as never), TypeError, "a key is a string");
+    await assertRejects(() => client.retireWorkers(5 as never), TypeError, "workers has to be");
+    await assertRejects(() => client.restart({ timeout: "1s" as never }), TypeError, "timeout has to be");
+    assertThrows(() => new (Client as unknown as new () => Client)(), TypeError, "Client.connect");
+  });
+
+  it("a client whose signal was aborted before it connects, which rejects and does nothing else", async () => {
+    const signal = AbortSignal.abort(new RangeError("too late"));
+    await assertRejects(
+      () => Client.connect(cluster.address, { token: cluster.token, signal }),
+      RangeError,
+      "too late",
+    );
+    // An error that nobody handles would end the test.
+    await livesOn();
+  });
 
   it("no scheduler answers", async () => {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });

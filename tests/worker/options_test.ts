@@ -129,6 +129,10 @@ describe("a worker's options", () => {
     assertEquals(settings.contact, "me.example");
   });
 
+  it("refuse a configuration that is not there, without which no host could start", () => {
+    assertThrows(() => resolveOptions({ token: "t", config: "no/deno.json" }), UsageError, "there is no such file");
+  });
+
   it("take a port in the contact address with a single port only", () => {
     assertThrows(() => resolveOptions({ token: "t", contactAddress: "me.example:9000" }), UsageError, "--single-port");
     assertEquals(
