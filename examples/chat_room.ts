@@ -1,6 +1,7 @@
 /**
- * A chat room in browsers: an actor is the room, and a page shows what is said in it. Each page asks for what is new and
- * waits in the actor until there is something (long polling): any number of them wait without a thread.
+ * A chat room in browsers: an actor is the room, and what is said in it streams to all who listen, from the actor's
+ * generator to the page. Any number of them wait without a thread; one that reads slowly holds up nobody, and one that
+ * goes away ends its generator. Several of these servers may have clients of one cluster: then they share the room.
  *
  *     deno run --allow-net --allow-read --allow-env --allow-run examples/chat_room.ts
  *
@@ -14,7 +15,8 @@
  */
 
 import { Hono } from "npm:hono@^4.13.0";
-import { Client, remote } from "../mod.ts";
+import { streamSSE } from "npm:hono@^4.13.0/streaming";
+import { Client, currentCall, remote } from "../mod.ts";
 
 /** Something that was said. */
 export interface Message {
@@ -28,6 +30,8 @@ export interface Message {
 
 /** A room, with the last hundred messages. */
 export class Room {
+  /** How many listen. */
+  listeners = 0;
   readonly #messages: Message[] = [];
   #lastId = 0;
   #news = Promise.withResolvers<void>();
@@ -42,19 +46,24 @@ export class Room {
     return this.#lastId;
   }
 
-  /**
-   * What was said after the message `id`; where that is nothing yet, it waits.
-   *
-   * @param patience Milliseconds after which it gives up, and gives nothing.
-   */
-  async after(id: number, patience = 20_000): Promise<Message[]> {
-    if (this.#lastId <= id) {
-      const bored = Promise.withResolvers<void>();
-      const timer = setTimeout(bored.resolve, patience);
-      await Promise.race([this.#news.promise, bored.promise]);
-      clearTimeout(timer);
+  /** What was said after the message `id`, as far as it is still kept, and then what is said, until its reader leaves. */
+  async *listen(id = 0): AsyncGenerator<Message, void, void> {
+    const { signal } = currentCall();
+    const left = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    this.listeners++;
+    try {
+      for (let last = id; !signal.aborted;) {
+        const message = this.#messages.find(({ id }) => id > last);
+        if (message === undefined) {
+          await Promise.race([this.#news.promise, left]);
+          continue;
+        }
+        yield message;
+        last = message.id;
+      }
+    } finally {
+      this.listeners--;
     }
-    return this.#messages.filter((message) => message.id > id);
   }
 }
 
@@ -79,19 +88,13 @@ const PAGE = `<!doctype html>
         await fetch("/messages", { method: "POST", headers: { "content-type": "application/json" }, body });
       };
 
-      for (let last = 0;;) {
-        try {
-          const response = await fetch("/messages?after=" + last);
-          for (const message of await response.json()) {
-            const item = document.createElement("li");
-            item.textContent = message.name + ": " + message.text;
-            messages.append(item);
-            last = message.id;
-          }
-        } catch {
-          await new Promise((resolve) => setTimeout(resolve, 1000));
-        }
-      }
+      // It comes back by itself where the line breaks, and says which message was the last.
+      new EventSource("/messages").onmessage = ({ data }) => {
+        const message = JSON.parse(data);
+        const item = document.createElement("li");
+        item.textContent = message.name + ": " + message.text;
+        messages.append(item);
+      };
     </script>
   </body>
 </html>
@@ -103,10 +106,16 @@ export async function createApp(client: Client): Promise<Hono> {
 
   return new Hono()
     .get("/", (context) => context.html(PAGE))
-    .get("/messages", async (context) => {
-      const after = Number(context.req.query("after") ?? 0);
-      if (!Number.isSafeInteger(after)) return context.text("after has to be the number of a message\n", 400);
-      return context.json(await room.after(after));
+    .get("/messages", (context) => {
+      const last = Number(context.req.header("last-event-id") ?? 0);
+      if (!Number.isSafeInteger(last)) return context.text("last-event-id has to be the number of a message\n", 400);
+      return streamSSE(context, async (stream) => {
+        const messages = room.listen(last);
+        stream.onAbort(() => void messages.return());
+        for await (const message of messages) {
+          await stream.writeSSE({ id: String(message.id), data: JSON.stringify(message) });
+        }
+      });
     })
     .post("/messages", async (context) => {
       const { name, text } = await context.req.json<Partial<Message>>().catch((): Partial<Message> => ({}));

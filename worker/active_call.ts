@@ -308,6 +308,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
       onThrown: (error) => {
         this.#whenConfirmed(() => this.#take() && this.#throw(error));
       },
+      onLeft: () => this.abort(new CallCancelledError(`The reader of ${this.name} of ${this.holder} has left`)),
       onEnded: (late) => {
         if (late) this.#owner.reportUnhandled(late.error);
         this.#finish();

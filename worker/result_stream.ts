@@ -40,6 +40,8 @@ export interface ResultStreamOptions {
   readonly onReturned: (value: unknown) => void;
   /** The reader is told that it has thrown, or gave what cannot be sent. */
   readonly onThrown: (error: unknown) => void;
+  /** The reader was told the end while the generator still awaits something. */
+  readonly onLeft: () => void;
   /** The generator has ended, whatever its reader was told before; `late` is what it threw after that. */
   readonly onEnded: (late: { readonly error: unknown } | undefined) => void;
 }
@@ -84,13 +86,16 @@ export class ResultStream implements TurnTaker {
 
   /**
    * The reader does something to the generator. One that awaits something cannot be made to return or throw: its reader is
-   * answered at once, and its `finally` runs when it comes back.
+   * answered at once, it hears that by its signal, and its `finally` runs when it comes back.
    */
   resume(resumption: Resumption): void {
     if (this.#told || this.#ended) return;
     this.#resumptions.push(resumption);
     if (resumption.kind === ResumeKind.next) this.#window.taken(1);
-    else if (this.#awaiting) this.#answer(resumption);
+    else if (this.#awaiting) {
+      this.#answer(resumption);
+      this.#options.onLeft();
+    }
     this.goOn();
   }
 

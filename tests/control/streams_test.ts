@@ -135,6 +135,8 @@ describe("streams", () => {
     await source.ping();
     assertEquals(await stream.return(undefined), { done: true, value: undefined });
     assertEquals(await next, { done: true, value: undefined });
+    // It heard so by its signal.
+    await eventually(1, async () => await source.ended);
   });
 
   onBothRoutes(stage, "items may hold handles", async (client) => {

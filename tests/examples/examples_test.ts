@@ -6,6 +6,7 @@ import { type Message, Room } from "../../examples/chat_room.ts";
 import { evaluate, generate, HIDDEN, ParameterServer, train } from "../../examples/parameter_server.ts";
 import { TokenBucket } from "../../examples/rate_limiter.ts";
 import { type Entry, GuestBook } from "../../examples/web_page.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { readExample, runExample, serveExample } from "./run_example.ts";
 
 /** A cluster of two workers in processes of their own, and a client. */
@@ -120,38 +121,65 @@ describe("the web page", () => {
 });
 
 describe("the chat room", () => {
-  it("brings what somebody says to all who wait", async () => {
+  /** Says something in the room of a page. */
+  async function say(page: string, name: string, text: string): Promise<unknown> {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ name, text });
+    return await (await fetch(new URL("/messages", page), { method: "POST", headers, body })).json();
+  }
+
+  /** The messages that a page gets, as the browser's `EventSource` reads them. */
+  async function* listenTo(page: string, signal: AbortSignal, last = 0): AsyncGenerator<Message> {
+    const headers = { "last-event-id": String(last) };
+    const { body } = await fetch(new URL("/messages", page), { headers, signal });
+    let text = "";
+    for await (const chunk of body!.pipeThrough(new TextDecoderStream())) {
+      const events = (text + chunk).split("\n\n");
+      text = events.pop()!;
+      for (const event of events) yield JSON.parse(/^data: (.*)$/m.exec(event)![1]!);
+    }
+  }
+
+  it("brings what somebody says to all pages that listen, and the rest to one that comes back", async () => {
     await using page = await serveExample("examples/chat_room.ts");
     assertStringIncludes(await (await fetch(page.url)).text(), "<h1>Chat room</h1>");
-    const after = async (id: number): Promise<Message[]> => {
-      return await (await fetch(new URL(`/messages?after=${id}`, page.url))).json();
-    };
-    const say = async (name: string, text: string): Promise<unknown> => {
-      const headers = { "content-type": "application/json" };
-      const body = JSON.stringify({ name, text });
-      return await (await fetch(new URL("/messages", page.url), { method: "POST", headers, body })).json();
-    };
-    const waiting = [after(0), after(0)];
-    assertEquals(await say("Ann", "hello"), { id: 1 });
-    const hello = [{ id: 1, name: "Ann", text: "hello" }];
-    assertEquals(await Promise.all(waiting), [hello, hello]);
-    assertEquals(await after(0), hello);
-    const next = after(1);
-    await say("Bob", "<script>");
-    assertEquals(await next, [{ id: 2, name: "Bob", text: "<script>" }]);
+    const left = new AbortController();
+    const pages = [listenTo(page.url, left.signal), listenTo(page.url, left.signal)];
+    const first = pages.map((messages) => messages.next());
+    assertEquals(await say(page.url, "Ann", "hello"), { id: 1 });
+    const hello = { id: 1, name: "Ann", text: "hello" };
+    assertEquals((await Promise.all(first)).map(({ value }) => value), [hello, hello]);
+    await say(page.url, "Bob", "<script>");
+    const bob = { id: 2, name: "Bob", text: "<script>" };
+    assertEquals((await pages[0]!.next()).value, bob);
+    assertEquals((await listenTo(page.url, left.signal, 1).next()).value, bob);
+    left.abort();
     const refused = await fetch(new URL("/messages", page.url), { method: "POST", body: "no JSON" });
     assertEquals([refused.status, await refused.text()], [400, "A name and a text, please\n"]);
   });
 
-  it("lets hundreds wait in one room, and gives up in time", async () => {
+  it("streams to hundreds from two clients, keeps a hundred messages, and knows who has left", async () => {
     await using scene = await openCluster();
-    const room: Actor<Room> = await scene.client.submit(Room, { actor: true });
-    assertEquals(await room.after(0, 20), []);
-    const waiting = Array.from({ length: 500 }, () => room.after(0));
-    for (let i = 0; i < 150; i++) room.say("Ann", String(i));
-    const heard = await gather(waiting);
-    assert(heard.every((messages) => messages.length >= 1));
-    const kept = await room.after(0);
-    assertEquals([kept.length, kept[0]?.text, kept.at(-1)?.id], [100, "50", 150]);
+    await using other = await Client.connect(scene.cluster.address, { token: scene.cluster.token });
+    const options = { actor: true, key: "room" } as const;
+    const rooms: Actor<Room>[] = [await scene.client.submit(Room, options), await other.submit(Room, options)];
+    const listeners = Array.from({ length: 300 }, (_, index) => rooms[index % 2]!.listen());
+    const heard = gatherFirst(listeners);
+    await eventually(300, () => rooms[0]!.listeners);
+    await rooms[1]!.say("Ann", "hello");
+    assertEquals(new Set((await heard).map((message) => message.text)), new Set(["hello"]));
+    for (let i = 0; i < 150; i++) rooms[0]!.say("Ann", String(i));
+    await Promise.all(listeners.slice(1).map((listener) => listener.return()));
+    await eventually(1, () => rooms[0]!.listeners);
+    await other.close();
+    const kept: Message[] = [];
+    for await (const message of rooms[0]!.listen()) if (kept.push(message) === 100) break;
+    assertEquals([kept[0]!.text, kept.at(-1)!.id], ["50", 151]);
+    await listeners[0]!.return();
+    await eventually(0, () => rooms[0]!.listeners);
   });
 });
+
+async function gatherFirst<T>(streams: readonly AsyncGenerator<T>[]): Promise<T[]> {
+  return await Promise.all(streams.map(async (stream) => (await stream.next()).value as T));
+}

@@ -325,7 +325,9 @@ describe("calls", () => {
   everywhere(stage, "B33: an error arrives as an error, and the actor lives on", async ({ client, actor }) => {
     const faulty = await client.submit(Faulty, actor);
     for (const call of [() => faulty.fail("no luck"), () => faulty.failAtOnce("no luck")]) {
-      const error = await errorOf(call());
+      let error = await errorOf(call());
+      // The tests before may have used up what is recorded in a second.
+      while (/call site not recorded/.test(error.stack ?? "")) error = await errorOf(call());
       assertInstanceOf(error, TypeError);
       assertEquals(error.message, "no luck");
       assert(isRemoteError(error));

@@ -6,6 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { LocalCluster } from "../../cluster/mod.ts";
 
 const PAGE = new URL("../../docs/actors.md", import.meta.url);
 const LIBRARY = new URL("../../mod.ts", import.meta.url);
@@ -33,13 +34,13 @@ async function readExamples(): Promise<Example[]> {
   return examples;
 }
 
-/** Runs a program in a folder of its own, as a reader would. */
-async function run(code: string): Promise<string[]> {
+/** Runs a program in a folder of its own, as a reader would; `env` says where a cluster is, if there is one. */
+async function run(code: string, env: Record<string, string>): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/main.ts`, code.replaceAll(`"@troupe/troupe"`, JSON.stringify(LIBRARY.href)));
     const args = ["run", "--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-run", "main.ts"];
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: folder }).output();
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: folder, env }).output();
     const failed = new TextDecoder().decode(stderr).split("\n").filter((line) => /error/i.test(line));
     return [...new TextDecoder().decode(stdout).trimEnd().split("\n"), ...failed];
   } finally {
@@ -81,13 +82,17 @@ async function readTests(): Promise<Promised[]> {
 describe("the page on actors", () => {
   it("shows programs that print what they say", async () => {
     const examples = await readExamples();
-    assert(examples.length >= 12);
+    assert(examples.length >= 17);
+    await using cluster = await LocalCluster.start({ workers: 2 });
+    const shared = { TROUPE_SCHEDULER: cluster.address, TROUPE_TOKEN: cluster.token };
     for (let i = 0; i < examples.length; i += 2) {
       await Promise.all(
-        examples.slice(i, i + 2).map(async ({ heading, code, prints }) => {
+        examples.slice(i, i + 2).map(async ({ heading, code, prints }, place) => {
           assert(prints.length > 0, heading);
           const digits = (line: string) => line.replace(/key=(\w+)-[0-9a-f]+>/, "key=$1-…>");
-          assertEquals((await run(code)).map(digits), prints.map(digits), heading);
+          // The first starts a cluster of its own, as the page says of all, and so does one that ends a worker.
+          const env = i + place === 0 || code.includes("retireWorkers") ? {} : shared;
+          assertEquals((await run(code, env)).map(digits), prints.map(digits), heading);
         }),
       );
     }
