@@ -126,10 +126,10 @@ function upgrade(server: SchedulerServer, door: Door, sockets: OpenSockets, requ
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
     return new Response("Upgrade required: this is a WebSocket endpoint\n", { status: 426 });
   }
-  const refused = refuseVersion(request);
-  if (refused) return refused;
   const grant = door.admit(request);
   if (!grant) return door.unauthorized();
+  const refused = refuseVersion(request);
+  if (refused) return refused;
   // Liveness is ours to judge: a peer whose loop is busy must not be cut off.
   const { socket, response } = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL, idleTimeout: 0 });
   sockets.add(socket);

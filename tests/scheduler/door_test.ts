@@ -167,6 +167,7 @@ describe("the door", () => {
       const { status, body } = await ask(scheduler, { Authorization: BEARER, ...offer });
       assertEquals(status, 426);
       assertStringIncludes(body, SUBPROTOCOL);
+      assertEquals((await ask(scheduler, offer)).status, 401, "who shows no token learns nothing");
     }
     assertEquals((await ask(scheduler, { Authorization: BEARER }, { upgrade: false })).status, 426);
   });
