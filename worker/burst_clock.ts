@@ -14,6 +14,7 @@ const { queueMicrotask } = globalThis;
 export class BurstClock implements Clock {
   readonly #clock: Clock;
   #time = 0;
+  #began = 0;
   #stands = false;
   readonly #goOn = () => {
     this.#stands = false;
@@ -29,10 +30,16 @@ export class BurstClock implements Clock {
     return this.#stands ? this.#time : this.look();
   }
 
+  /** The time of the first look in this burst: when what is in a frame came, whatever has run since that came with it. */
+  began(): number {
+    return this.#stands ? this.#began : this.look();
+  }
+
   /** The time as it is: after code of whatever length, and wherever it has to be exact. */
   look(): number {
     this.#time = this.#clock.now();
     if (!this.#stands) {
+      this.#began = this.#time;
       this.#stands = true;
       queueMicrotask(this.#goOn);
     }

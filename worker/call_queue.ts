@@ -67,7 +67,7 @@ export class CallQueue implements Withdrawing {
   /** A call has to wait. It goes behind those of its priority, and not ahead of an earlier one of its caller. */
   add(message: MessageOf<"call">, receiver: CallReceiver): void {
     const { loop, key } = this.#options;
-    const call = new QueuedCall(message, receiver, loop.clock.now(), this);
+    const call = new QueuedCall(message, receiver, loop.clock.began(), this);
     this.#calls.add(call);
     this.#bytes += call.message.args.length;
     receiver.onPending(call);
@@ -83,12 +83,17 @@ export class CallQueue implements Withdrawing {
 
   /** Takes out the call whose turn it is; `undefined` where none can start. */
   next(): QueuedCall | undefined {
+    const { loop, key } = this.#options;
     for (let call = this.#mailbox.shift(); call; call = this.#mailbox.shift()) {
-      if (call.receiver.room === undefined) {
+      // Its timer may not have had its turn yet.
+      if (call.deadline !== Infinity && call.deadline <= loop.clock.look()) {
+        this.#refuse(call, tooLate(key, call.message));
+      } else if (call.receiver.room === undefined) {
         this.#leave(call);
         return call;
+      } else {
+        this.#holdBack(call);
       }
-      this.#holdBack(call);
     }
     return undefined;
   }

@@ -34,6 +34,16 @@ describe("deadlines and cancellation", () => {
     assertEquals(await pace.started, ["first"]);
   });
 
+  it("nor does one that came together with what it waited for", async () => {
+    const cruncher = await stage.direct.submit(Cruncher, { actor: true });
+    await cruncher.done;
+    const long = cruncher.crunch(150, 1);
+    const late = outcomeOf(withOptions(cruncher, { timeout: 30 }).crunch(0, 2));
+    await long;
+    assertEquals((await late).error.name, "TimeoutError");
+    assertEquals(await cruncher.done, [1]);
+  });
+
   onBothRoutes(stage, "the deadline of a sync call ends the wait; the method runs on", async (client) => {
     const cruncher = await client.submit(Cruncher, { actor: true });
     const { error, after } = await outcomeOf(withOptions(cruncher, { timeout: 50 }).crunch(200, 1));

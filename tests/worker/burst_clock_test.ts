@@ -13,9 +13,9 @@ describe("a burst's clock", () => {
     assertEquals([clock.now(), clock.now(), looks], [10, 10, 1]);
     assertEquals(clock.look(), 20);
     time = 30;
-    assertEquals(clock.now(), 20);
+    assertEquals([clock.now(), clock.began()], [20, 10]);
     await Promise.resolve();
-    assertEquals([clock.now(), clock.now(), looks], [30, 30, 3]);
+    assertEquals([clock.now(), clock.now(), clock.began(), looks], [30, 30, 30, 3]);
   });
 
   it("looks again for what comes in later microtasks", async () => {
