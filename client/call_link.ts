@@ -108,6 +108,11 @@ export class CallLink {
     return !this.#ended;
   }
 
+  /** Whether what it was given may have left. */
+  get left(): boolean {
+    return this.#waiting === undefined;
+  }
+
   /** How many calls wait for their answers. */
   get pendingCalls(): number {
     return this.#pending.size;

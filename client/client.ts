@@ -27,6 +27,7 @@ import {
   workerList,
 } from "./arguments.ts";
 import { bounded } from "./bounded.ts";
+import { futureLink, handleLink } from "./brands.ts";
 import { ClientSession } from "./client_session.ts";
 import { refuseWhileLoading } from "./context.ts";
 import type { Delayed } from "./delayed.ts";
@@ -46,6 +47,7 @@ import type {
   Arg,
   ArgsThen,
   AsActor,
+  Cancellable,
   ClientApi,
   ClientOptions,
   Computed,
@@ -365,11 +367,22 @@ export class Client implements ClientApi {
     return gather(x, options as GatherOptions & { errors: "skip" });
   }
 
-  /** Cancels futures, those of `submit` and `map` for everyone who holds them. */
-  async cancel(x: ActorFuture<unknown> | Iterable<ActorFuture<unknown>>): Promise<void> {
-    // A future is a promise, not an iterable.
-    const futures = x instanceof Promise ? [x as ActorFuture<unknown>] : x as Iterable<ActorFuture<unknown>>;
-    await Promise.all(Array.from(futures, (future) => future.cancel()));
+  /**
+   * Cancels futures, those of `submit` and `map` for everyone who holds them, and ends the actors of handles.
+   *
+   * @throws {TypeError} As a rejection: where something is neither.
+   */
+  async cancel(x: Cancellable | Iterable<Cancellable>): Promise<void> {
+    const isMany = typeof x === "object" && x !== null && Symbol.iterator in x;
+    const ends = Array.from(isMany ? x : [x], (item) => this.#endOf(item));
+    await Promise.all(ends.map((end) => end()));
+  }
+
+  #endOf(x: Cancellable): () => Promise<void> | void {
+    if (futureLink(x)) return () => (x as ActorFuture<unknown>).cancel();
+    const handle = handleLink(x);
+    if (handle) return () => this.#session.cancel([handle.target.key], undefined);
+    throw new TypeError(`cancel takes futures of submit, map and calls, and handles, got ${describeValue(x)}`);
   }
 
   /**

@@ -138,7 +138,8 @@ export class Routes {
 
   /** The scheduler says that an actor is lost: what is pending of it fails with `error`. */
   settle(actor: Place, error: (executed: "no" | "unknown") => Error): void {
-    for (const pending of this.#links.get(homeOf(actor))?.forget(actor.key) ?? []) pending.lose(error("unknown"));
+    const link = this.#links.get(homeOf(actor));
+    for (const pending of link?.forget(actor.key) ?? []) pending.lose(error(link!.left ? "unknown" : "no"));
     const orphans = this.#orphans.get(actor.host);
     if (orphans === undefined) return;
     for (const pending of [...orphans.pending]) {

@@ -468,6 +468,9 @@ export interface ClientOptions {
   onUnobservedError?: ((error: Error) => void) | undefined;
 }
 
+/** What can be cancelled: a task, a creation or a call by its future, an actor by its handle. */
+export type Cancellable = ActorFuture<unknown> | Handle;
+
 /** What a connected client offers. */
 export interface ClientApi extends AsyncDisposable {
   /** Creates an actor; a future of its handle, at once. */
@@ -521,8 +524,8 @@ export interface ClientApi extends AsyncDisposable {
   /** The actor of a key, without creating it. */
   getActor<T = unknown>(key: string): Promise<Actor<T>>;
 
-  /** Cancels futures, those of `submit` and `map` for everyone who holds them. */
-  cancel(x: ActorFuture<unknown> | Iterable<ActorFuture<unknown>>): Promise<void>;
+  /** Cancels futures, those of `submit` and `map` for everyone who holds them, and ends the actors of handles. */
+  cancel(x: Cancellable | Iterable<Cancellable>): Promise<void>;
   /** Releases what this client holds, then closes its connections. */
   close(): Promise<void>;
 }

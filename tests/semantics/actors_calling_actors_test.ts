@@ -147,8 +147,9 @@ describe("actors calling actors", () => {
     await client.close();
     const found = await stage.direct.getActor<Cell<number>>("detached");
     assertEquals(await found.get(), 2);
-    await stage.direct.submit(Cell<number>, [1], { actor: true, key: "detached" }).cancel();
-    await assertRejects(() => stage.relayed.getActor("detached"), ActorNotFoundError);
+    await assertRejects(() => stage.direct.cancel([5] as never), TypeError, "cancel takes futures");
+    await stage.direct.cancel(found);
+    await assertRejects(() => stage.direct.getActor("detached"), ActorNotFoundError);
   });
 
   it("B43b: the failure of a call that nobody awaits is reported, and ends no process", async () => {
