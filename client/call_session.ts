@@ -12,11 +12,14 @@ import type { LentValues } from "./lent_values.ts";
 import type { CallOptions } from "./types.ts";
 import type { UnobservedErrors } from "./unobserved.ts";
 
+/** Nothing waits. */
+export const NO_CHAIN: readonly string[] = Object.freeze([]);
+
 /** What a call takes over from the call in which it is made. */
 export interface InheritedLimits {
   /** Milliseconds until that one's caller stops waiting; `undefined` where it does not. */
   timeLeft(): number | undefined;
-  /** The calls that wait for it, of actors that run a bounded number at a time. */
+  /** What waits for it: tasks, and calls of actors that run a bounded number at a time. */
   readonly chain: readonly string[];
   /** Calls `listener` when that one is given up; the function that it returns takes that back. */
   onAbort(listener: (reason: unknown) => void): () => void;

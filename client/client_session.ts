@@ -45,7 +45,7 @@ import {
   type ReferenceOwner,
 } from "./references.ts";
 import { actorLost, type Loss } from "./call_errors.ts";
-import type { CallSession, InheritedLimits } from "./call_session.ts";
+import { type CallSession, type InheritedLimits, NO_CHAIN } from "./call_session.ts";
 import { RemoteActor } from "./remote_actor.ts";
 import { clientClosed, type FetchedData, type Place, Routes } from "./routes.ts";
 import {
@@ -186,6 +186,7 @@ export class ClientSession {
     });
     this.#keys = new HeldKeys({
       holder,
+      chain: () => inherited()?.chain ?? NO_CHAIN,
       send: (message) => {
         if (message.op === "held") this.#saidHeld = true;
         this.#link.send(message);

@@ -22,6 +22,8 @@ import type { RemoteActor } from "./remote_actor.ts";
 export interface HeldKeysOptions {
   /** Who is served now. */
   readonly holder: () => Holder;
+  /** What may wait for what is submitted now. */
+  readonly chain: () => readonly string[];
   /** Sends to the scheduler. */
   readonly send: (message: Message) => void;
   /** Why nothing of that kind can be sent any more; `undefined` while it can. */
@@ -101,7 +103,16 @@ export class HeldKeys {
       );
     }
     return this.#introduce(key, target, !actor, name, (holder) => {
-      this.#options.send({ op: "submit", key, body: this.#encode(body), args: args.bytes, refs: args.refs, holder });
+      const chain = this.#options.chain();
+      this.#options.send({
+        op: "submit",
+        key,
+        body: this.#encode(body),
+        args: args.bytes,
+        refs: args.refs,
+        holder,
+        chain,
+      });
     });
   }
 

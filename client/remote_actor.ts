@@ -17,7 +17,7 @@ import { ActorCall, type CalledActor, type PreparedCall } from "./actor_call.ts"
 import { createActorFuture, rejectedActorFuture } from "./actor_future.ts";
 import { callCancelled, callTimedOut, type PendingBounds, tooManyPending } from "./call_errors.ts";
 import type { CallLink, OneWayListener } from "./call_link.ts";
-import type { CallSession } from "./call_session.ts";
+import { type CallSession, NO_CHAIN } from "./call_session.ts";
 import { captureCallSite, joinSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
 import { createStreamReader } from "./stream_reader.ts";
@@ -215,7 +215,6 @@ export class RemoteActor implements OneWayListener, CalledActor {
 }
 
 const NO_ARGUMENTS: Encoded = { bytes: new Uint8Array(0), refs: [] };
-const NO_CHAIN: MessageOf<"call">["chain"] = Object.freeze([]);
 const NOTHING_LENT: readonly number[] = Object.freeze([]);
 const PLAIN_ARGUMENTS = Object.freeze({ root: "args" } as const);
 

@@ -70,7 +70,7 @@ export const MESSAGES = {
   /**
    * A call, of what `kind` says ({@link CallKind}). `deadline` is milliseconds left at sending; `trace` a W3C
    * traceparent; `credit` how many items a stream may send; `refs` the keys of all actors and futures in `args`; `chain`
-   * the calls that wait for this one, of actors that run a bounded number of calls at a time.
+   * what waits for this one: tasks, and calls of actors that run a bounded number of calls at a time.
    *
    * From a home to its caller: a call of a function that was among the arguments of a call; `slot` is its number.
    */
@@ -118,8 +118,11 @@ export const MESSAGES = {
   settled: [30, { slot: "uint", count: "uint", bytes: "uint", error: "bytes?" }],
 
   // Client to scheduler.
-  /** Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. */
-  submit: [32, { key: "text", body: "bytes", args: "bytes", refs: "texts", holder: "text?" }],
+  /**
+   * Creates an actor or runs a task: {@link SubmitBody}. Its fate comes back as `status` messages. `chain` is that of the
+   * call or task that submits it: who may wait for it.
+   */
+  submit: [32, { key: "text", body: "bytes", args: "bytes", refs: "texts", holder: "text?", chain: "texts" }],
   /** The client no longer holds these keys; `holder` as in `held`. */
   release: [33, { keys: "texts", holder: "text?" }],
   /** Stops these keys for everyone who holds them. */

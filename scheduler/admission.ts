@@ -11,10 +11,11 @@ import { fail } from "./endings.ts";
 import type { EventOf } from "./events.ts";
 import { holdAll } from "./holding.ts";
 import { addEdge, type Holder, holds, removeEdge } from "./references.ts";
-import { type ActorRecord, wishesOf, wishTextOf } from "./state.ts";
+import { type ActorRecord, type SchedulerState, wishesOf, wishTextOf } from "./state.ts";
 import { createTask, joinTask } from "./task_admission.ts";
 import { errorOf, failWaiters, notThere } from "./task_endings.ts";
-import { type KeyRecord, NO_RECORDS } from "./task_record.ts";
+import { stepAside } from "./task_moves.ts";
+import { isUnfinished, type KeyRecord, NO_RECORDS, type TaskRecord } from "./task_record.ts";
 import { failureOf, tellClient, tellPresent, type Turn } from "./turn.ts";
 
 /** A submission that waits, and who holds what comes of it. */
@@ -40,10 +41,31 @@ export function admit(turn: Turn, event: EventOf<"submitted">, by: Holder): void
   addEdge(references, by, key, client);
   if (body.detached) addEdge(references, "detached", key);
   if (known?.kind === "actor") tellPresent(turn, client, known);
-  else if (known) joinTask(turn, known, event);
-  else if (body.actor) create(turn, event);
-  else createTask(turn, event);
+  else if (body.actor && !known) create(turn, event);
+  else {
+    const waiting = waitingTasks(turn.state, event.chain);
+    const parent = waiting.at(-1);
+    if (known) joinTask(turn, known, event, parent);
+    else createTask(turn, event, parent);
+    if (waiting.length === 0 || !isUnfinished(keys.get(key)!)) return;
+    for (const task of waiting) stepAside(turn, task);
+  }
 }
+
+/** The tasks of a chain that run: each is there as `key#run`. */
+function waitingTasks({ keys }: SchedulerState, chain: readonly string[] = []): readonly TaskRecord[] {
+  if (chain.length === 0) return NO_TASKS;
+  const tasks: TaskRecord[] = [];
+  for (const link of chain) {
+    const end = link.lastIndexOf("#");
+    const record = keys.get(link.slice(0, end));
+    if (record?.kind !== "task" || record.state !== "processing") continue;
+    if (record.run === Number(link.slice(end + 1))) tasks.push(record);
+  }
+  return tasks;
+}
+
+const NO_TASKS: readonly TaskRecord[] = Object.freeze([]);
 
 /** Takes up, in their order, the submissions that waited for the end of an actor, except where their client gave up. */
 export function admitNext(turn: Turn, ended: ActorRecord): void {

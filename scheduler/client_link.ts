@@ -90,9 +90,9 @@ export class ClientLink implements ConnectionReceiver {
     this.#owner.count(message.op);
     switch (message.op) {
       case "submit": {
-        const { key, body: submitted, args, refs, holder } = message;
+        const { key, body: submitted, args, refs, holder, chain } = message;
         const body = decodeBody(submitBody, submitted, "submit");
-        return this.#owner.dispatch({ type: "submitted", client, key, body, submitted, args, refs, holder });
+        return this.#owner.dispatch({ type: "submitted", client, key, body, submitted, args, refs, holder, chain });
       }
       case "scatter": {
         const { key, value, refs } = message;

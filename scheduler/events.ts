@@ -51,6 +51,8 @@ export interface EventTable {
     readonly args: Uint8Array;
     readonly refs: readonly string[];
     readonly holder?: string | undefined;
+    /** What may wait for it: attempts at tasks, and calls. */
+    readonly chain?: readonly string[];
   };
   /** A client scatters a value. */
   scattered: {

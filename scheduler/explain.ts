@@ -157,12 +157,14 @@ function summaryOf(
 }
 
 function busySlots({ workers }: SchedulerState, record: KeyRecord): string {
-  const slots = [...workers.values()].map(({ name, processing, threads, paused, draining }) => {
+  const slots = [...workers.values()].map(({ name, processing, aside, threads, paused, draining }) => {
     const state = paused
       ? "paused, its memory is full"
       : draining
       ? "leaving"
-      : `${processing.size} tasks on ${threads} threads`;
+      : `${processing.size} tasks on ${threads} threads${
+        aside.size > 0 ? `, ${aside.size} of which wait for what they have submitted` : ""
+      }`;
     return `${name}: ${state}`;
   });
   const wishes = record.wishes.workers.length > 0 || record.wishes.resources.size > 0

@@ -6,7 +6,7 @@
 
 import { SMALL_RESULT } from "../protocol/mod.ts";
 import { findDoomed } from "./liveness.ts";
-import { hasLeastSlot, MOST_SLOTS, slotsOf, takesTasks } from "./open_workers.ts";
+import { hasLeastSlot, MOST_SLOTS, slotsOf, slotsTaken, takesTasks } from "./open_workers.ts";
 import { heldByClient, heldByKey, holds, isHeld } from "./references.ts";
 import type { ActorRecord, SchedulerState, WorkerRecord } from "./state.ts";
 import { precedes, queueNameOf } from "./task_queue.ts";
@@ -206,6 +206,7 @@ function* checkWorkers(state: SchedulerState): Generator<string> {
       for (const [name, amount] of actor?.wishes.resources ?? []) sums.set(name, (sums.get(name) ?? 0) + amount);
     }
     yield* checkTaskPlaces(state, worker);
+    if (!worker.aside.isSubsetOf(worker.processing)) yield `${worker.id} has tasks aside that it does not run`;
     for (const task of worker.processing) {
       for (const [name, amount] of task.wishes.resources) sums.set(name, (sums.get(name) ?? 0) + amount);
     }
@@ -225,7 +226,9 @@ function* checkWorkers(state: SchedulerState): Generator<string> {
 function* checkTaskPlaces(state: SchedulerState, worker: WorkerRecord): Generator<string> {
   const { id, processing, storing, results, copies, level } = worker;
   // It may have been quicker when they were given to it.
-  if (processing.size > MOST_SLOTS && processing.size > slotsOf(worker)) yield `${id} has ${processing.size} tasks`;
+  if (slotsTaken(worker) > MOST_SLOTS && slotsTaken(worker) > slotsOf(worker)) {
+    yield `${id} has ${processing.size} tasks`;
+  }
   if (worker.host === undefined && processing.size + storing.size + results.size > 0) {
     yield `${id} has tasks and no host`;
   }
@@ -245,7 +248,7 @@ function* checkTaskPlaces(state: SchedulerState, worker: WorkerRecord): Generato
     if (!results.has(task)) yield `${id} moves ${task.key}, which it does not keep`;
     if (state.workers.get(target.id) !== target) yield `${id} moves ${task.key} to ${target.id}, which is gone`;
   }
-  const isOpen = takesTasks(worker) && processing.size < slotsOf(worker);
+  const isOpen = takesTasks(worker) && slotsTaken(worker) < slotsOf(worker);
   if (isOpen !== level >= 0) yield `${id} is open at level ${level}`;
   if (level >= 0 && !state.open.levels[level]?.has(worker)) yield `${id} is not where its level is`;
   if (takesTasks(worker) !== state.open.takers.has(worker)) yield `${id} takes tasks by one account only`;

@@ -74,21 +74,26 @@ export function isOpen(worker: WorkerRecord): boolean {
   return worker.level >= 0;
 }
 
+/** Slots of a worker that are taken. */
+export function slotsTaken({ processing, aside }: WorkerRecord): number {
+  return processing.size - aside.size;
+}
+
 /** Tasks that a worker has, in shares of what it can run at once. */
 export function occupation(worker: WorkerRecord): number {
-  return worker.processing.size / worker.threads;
+  return slotsTaken(worker) / worker.threads;
 }
 
 /** Whether a worker takes a task that must not wait behind others there. */
 export function hasLeastSlot(worker: WorkerRecord): boolean {
-  return isOpen(worker) && worker.processing.size < leastSlotsOf(worker);
+  return isOpen(worker) && slotsTaken(worker) < leastSlotsOf(worker);
 }
 
 /** Finds a worker's place after it changed. Returns whether it takes more than before. */
 export function updateOpen(open: OpenWorkers, worker: WorkerRecord): boolean {
   const before = worker.level;
   const takes = takesTasks(worker);
-  const level = takes && worker.processing.size < slotsOf(worker) ? levelOf(worker) : -1;
+  const level = takes && slotsTaken(worker) < slotsOf(worker) ? levelOf(worker) : -1;
   if (takes) open.takers.add(worker);
   else open.takers.delete(worker);
   if (before >= 0) open.levels[before]!.delete(worker);

@@ -75,6 +75,8 @@ export interface WorkerRecord {
   readonly actors: Set<string>;
   /** The tasks that it was told to run, and has not finished. */
   readonly processing: Set<TaskRecord>;
+  /** Those of them that have submitted something, and wait for it as far as anybody knows: they take no slot. */
+  readonly aside: Set<TaskRecord>;
   /** The values that it was told to store, and has not stored. */
   readonly storing: Set<TaskRecord>;
   /** The values that it keeps. */

@@ -17,8 +17,12 @@ import { refusalOf } from "./task_queue.ts";
 import { type KeyRecord, NO_RECORDS, NOWHERE, type TaskRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellClient, type Turn } from "./turn.ts";
 
-/** Makes a task of a submission, whose key is free. */
-export function createTask(turn: Turn, event: EventOf<"submitted">): void {
+/**
+ * Makes a task of a submission, whose key is free.
+ *
+ * @param parent The task that submitted it, where one did.
+ */
+export function createTask(turn: Turn, event: EventOf<"submitted">, parent: TaskRecord | undefined): void {
   const { key, body, submitted, args, refs, client } = event;
   const wishes = wishesOf(body);
   const { found, unknown } = resolve(turn.state, refs);
@@ -32,6 +36,7 @@ export function createTask(turn: Turn, event: EventOf<"submitted">): void {
     retries: body.retries ?? 0,
     recipe: { submitted, args, refs },
     dependencies: found,
+    ...parent && { age: parent.age },
   });
   if (body.timeout !== undefined) {
     const delay = Math.max(0, body.timeout - (turn.at - event.at));
@@ -42,11 +47,16 @@ export function createTask(turn: Turn, event: EventOf<"submitted">): void {
 }
 
 /** Another client wants the result of a task. One that failed is tried again. */
-export function joinTask(turn: Turn, task: TaskRecord, event: EventOf<"submitted">): void {
+export function joinTask(
+  turn: Turn,
+  task: TaskRecord,
+  event: EventOf<"submitted">,
+  parent: TaskRecord | undefined,
+): void {
   if (task.state === "erred") {
     moveTask(turn, task, "gone");
     turn.state.keys.delete(task.key);
-    return createTask(turn, event);
+    return createTask(turn, event, parent);
   }
   if (task.state === "released") {
     task.dependencies = task.dependencies.map((dependency) => renewed(turn.state, dependency));
@@ -168,7 +178,7 @@ function addRecord(
     wishes: NO_WISHES,
     wishText: "",
     priority: 0,
-    number: ++state.count,
+    age: ++state.count,
     timeout: undefined,
     pure: false,
     retries: 0,

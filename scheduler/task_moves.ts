@@ -6,7 +6,7 @@
 
 import type { DataHolder, StatusBody } from "../protocol/mod.ts";
 import { freeResources, holdResources, InvalidTransitionError } from "./assignment.ts";
-import { leastSlotsOf, updateOpen } from "./open_workers.ts";
+import { leastSlotsOf, slotsTaken, updateOpen } from "./open_workers.ts";
 import type { SchedulerState, WorkerRecord } from "./state.ts";
 import { createTaskQueue, isCautious, pushTask, queueNameOf, removeTask } from "./task_queue.ts";
 import { NOWHERE, type TaskRecord } from "./task_record.ts";
@@ -54,13 +54,29 @@ export function vacateTask(turn: Turn, task: TaskRecord): void {
   task.worker = undefined;
   if (!worker) return;
   if (worker.processing.delete(task)) {
+    worker.aside.delete(task);
     freeResources(turn, worker, task.wishes.resources);
-    refreshWorker(turn, worker);
-    // There is room for a task that must not wait behind others.
-    if (worker.processing.size === leastSlotsOf(worker) - 1) countCapacity(turn);
+    giveSlotBack(turn, worker);
   } else {
     worker.storing.delete(task);
   }
+}
+
+/**
+ * A task that runs has submitted something, which it may wait for: it gives its slot back, or those that wait for what
+ * they have submitted would take all of them, and none of that would ever run.
+ */
+export function stepAside(turn: Turn, task: TaskRecord): void {
+  const { worker } = task;
+  if (!worker?.processing.has(task) || worker.aside.has(task)) return;
+  worker.aside.add(task);
+  giveSlotBack(turn, worker);
+}
+
+function giveSlotBack(turn: Turn, worker: WorkerRecord): void {
+  refreshWorker(turn, worker);
+  // There is room for a task that must not wait behind others.
+  if (slotsTaken(worker) === leastSlotsOf(worker) - 1) countCapacity(turn);
 }
 
 /** Finds out anew whether, and before which others, a worker takes tasks. */

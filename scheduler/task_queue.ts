@@ -69,7 +69,7 @@ export function createTaskQueue({ wishes, wishText }: TaskRecord, cautious: bool
 
 /** Whether one task goes before another. */
 export function precedes(one: TaskRecord, other: TaskRecord): boolean {
-  return one.priority === other.priority ? one.number < other.number : one.priority > other.priority;
+  return one.priority === other.priority ? one.age < other.age : one.priority > other.priority;
 }
 
 /** Puts a task in. */

@@ -45,8 +45,11 @@ export interface TaskRecord {
   wishText: string;
   /** Higher ones are placed first. */
   priority: number;
-  /** Order of submission. */
-  readonly number: number;
+  /**
+   * Earlier ones are placed first: the order of submission, except that what a task has submitted is as old as that one,
+   * which waits for it.
+   */
+  readonly age: number;
   /** Milliseconds that it may take; `undefined` for any. */
   timeout: number | undefined;
   /** Whether it may run again where its result is lost. */

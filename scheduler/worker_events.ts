@@ -38,6 +38,7 @@ export function onWorkerJoined(turn: Turn, { worker: id, hello }: EventOf<"worke
     versions: { troupe: hello.troupe, runtime: hello.runtime },
     actors: new Set(),
     processing: new Set(),
+    aside: new Set(),
     storing: new Set(),
     results: new Set(),
     resultBytes: 0,

@@ -83,7 +83,7 @@ export const NO_CHAIN: readonly string[] = Object.freeze([]);
 export class CallContext implements Context, CodeLimit, InheritedLimits {
   /** When whoever waits for it stops waiting, on the isolate's clock; `Infinity` for never. */
   readonly deadline: number;
-  /** The calls that wait for this, of actors that run a bounded number at a time, itself among them: `call_chain.ts`. */
+  /** What waits for this and holds up others, itself among them: `call_chain.ts`. */
   readonly chain: readonly string[];
   readonly onStuck: OnStuck;
   readonly #owner: ContextOwner;

@@ -123,6 +123,8 @@ export type TaskOutcome =
 export interface TaskReceiver {
   /** It has come to its end. The bytes of a small value are good until this returns. */
   settle(outcome: TaskOutcome): void;
+  /** Its function has given a promise: its isolate runs others meanwhile. */
+  wait(): void;
   /** Its isolate has ended before that. One that had not begun may run elsewhere. */
   lose(begun: boolean): void;
 }
@@ -206,7 +208,10 @@ export interface TaskIsolate {
   readonly ended: Promise<IsolateEnd>;
 }
 
-/** A task isolate in a thread of its own. It runs one task after the other, in the order in which they were given. */
+/**
+ * A task isolate in a thread of its own. It runs one task after the other, in the order in which they were given, and
+ * others while a function awaits something.
+ */
 export interface TaskThread extends TaskIsolate {
   /** Takes back those that have not begun, the last that were given: nothing comes of them. Returns how many. */
   withdraw(): number;

@@ -104,6 +104,8 @@ export type FromIsolate =
   | { readonly type: "settled"; readonly id: number; readonly value: IsolateRequests[IsolateRequestName]["answered"] }
   /** What came of the task of that number. */
   | { readonly type: "computed"; readonly number: number; readonly outcome: TaskOutcome }
+  /** The function of the task of that number has given a promise. */
+  | { readonly type: "waits"; readonly number: number }
   /** There are results on the board. */
   | { readonly type: "results" }
   /** Where it counts. */

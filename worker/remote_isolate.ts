@@ -211,6 +211,8 @@ export class RemoteIsolate implements Isolate, TaskThread {
         return;
       case "results":
         return this.#tasks.look();
+      case "waits":
+        return this.#tasks.wait(message.number);
       case "computed":
         return this.#tasks.settle(message.number, message.outcome);
       case "counted":

@@ -83,6 +83,8 @@ interface Seat {
   isolate: TaskThread | undefined;
   /** The tasks that it was given, and that have not come to their end, in their order. */
   given: Job[];
+  /** How many of them await something. */
+  awaiting: number;
   /** How many have come to their end since the last look. */
   settled: number;
 }
@@ -95,6 +97,8 @@ class Job implements TaskReceiver {
   graph: ModuleGraph | undefined;
   /** Where it runs; `undefined` while it waits. */
   place: Seat | "inline" | undefined;
+  /** Whether its function has given a promise, so that others run there meanwhile. */
+  awaits = false;
 
   constructor(order: TaskOrder, answer: (answer: TaskAnswer) => void, events: JobEvents) {
     this.order = order;
@@ -106,6 +110,10 @@ class Job implements TaskReceiver {
     this.#events.settled(this, outcome);
   }
 
+  wait(): void {
+    this.#events.waits(this);
+  }
+
   lose(begun: boolean): void {
     this.#events.lost(this, begun);
   }
@@ -113,6 +121,7 @@ class Job implements TaskReceiver {
 
 interface JobEvents {
   readonly settled: (job: Job, outcome: TaskOutcome) => void;
+  readonly waits: (job: Job) => void;
   readonly lost: (job: Job, begun: boolean) => void;
 }
 
@@ -128,6 +137,7 @@ export class TaskIsolates {
   #waiting: Job[] = [];
   readonly #events: JobEvents = {
     settled: (job, outcome) => job.place === "inline" ? this.#settledInline(job, outcome) : this.#settled(job, outcome),
+    waits: (job) => this.#waits(job),
     lost: (job, begun) => this.#lost(job, begun),
   };
   /** Average of milliseconds that functions take. */
@@ -267,12 +277,12 @@ export class TaskIsolates {
     for (const seat of this.#seats) {
       if (seat.fits !== graph && seat.modules.fit(graph) !== "fits") {
         if (seat.given.length === 0) unfit ??= seat;
-      } else if (!best || seat.given.length < best.given.length) {
+      } else if (!best || load(seat) < load(best)) {
         best = seat;
       }
     }
-    if (best?.given.length === 0) return best;
-    if (this.#seats.size < this.#options.threads) return this.#openShared();
+    if (best && load(best) === 0) return best;
+    if (this.#busySeats() < this.#options.threads) return this.#openShared();
     if (unfit) {
       // One that holds other code gives way to one that holds none.
       this.#seats.delete(unfit);
@@ -280,7 +290,14 @@ export class TaskIsolates {
       return this.#openShared();
     }
     const most = Math.min(MOST_GIVEN, Math.max(1, Math.floor(AHEAD / this.#took)));
-    return best && best.given.length < most ? best : undefined;
+    return best && load(best) < most ? best : undefined;
+  }
+
+  /** All isolates but those in which all that runs awaits something. */
+  #busySeats(): number {
+    let count = 0;
+    for (const seat of this.#seats) if (load(seat) > 0 || seat.given.length === 0) count++;
+    return count;
   }
 
   #openShared(): Seat {
@@ -294,6 +311,7 @@ export class TaskIsolates {
       fits: undefined,
       isolate: undefined,
       given: [],
+      awaiting: 0,
       settled: 0,
     };
     among.add(seat);
@@ -340,7 +358,7 @@ export class TaskIsolates {
 
   #settled(job: Job, outcome: TaskOutcome): void {
     const seat = job.place as Seat;
-    remove(seat.given, job);
+    remove(seat, job);
     seat.settled++;
     if (outcome.ok) {
       if (seat.among === this.#seats) this.#took = average(this.#took, outcome.took);
@@ -353,12 +371,20 @@ export class TaskIsolates {
     if (this.#waiting.length > 0) this.#advanceSoon();
   }
 
+  /** The function of a task has given a promise: its isolate can run another. */
+  #waits(job: Job): void {
+    if (typeof job.place !== "object" || job.awaits) return;
+    job.awaits = true;
+    job.place.awaiting++;
+    if (this.#waiting.length > 0) this.#advanceSoon();
+  }
+
   /** The isolate of a task has ended. */
   async #lost(job: Job, begun: boolean): Promise<void> {
     const seat = job.place as Seat;
     job.place = undefined;
     seat.among.delete(seat);
-    remove(seat.given, job);
+    remove(seat, job);
     const executed = begun ? "unknown" : "no";
     if (!begun && seat.among === this.#seats) {
       if (this.#closed) return this.#cancelUnbegun(job);
@@ -394,7 +420,7 @@ export class TaskIsolates {
   }
 
   #hasSurplus(): boolean {
-    return this.#waiting.length > 0 || [...this.#seats].some(({ given }) => given.length > 1);
+    return this.#waiting.length > 0 || [...this.#seats].some((seat) => load(seat) > 1);
   }
 
   #lookLater(): void {
@@ -410,7 +436,7 @@ export class TaskIsolates {
     let settled = 0;
     for (const seat of this.#seats) {
       seat.isolate?.look();
-      if (seat.settled === 0 && seat.given.length > 1) this.#takeBack(seat);
+      if (seat.settled === 0 && load(seat) > 1) this.#takeBack(seat);
       settled += seat.settled;
       seat.settled = 0;
     }
@@ -426,10 +452,17 @@ function average(before: number, latest: number): number {
   return before === Infinity ? latest : before + (latest - before) * WEIGHT;
 }
 
+/** How many run in an isolate, or wait for their turn there. */
+function load({ given, awaiting }: Seat): number {
+  return given.length - awaiting;
+}
+
 /** Mostly it is the first. */
-function remove(jobs: Job[], job: Job): void {
-  if (jobs[0] === job) jobs.shift();
-  else jobs.splice(jobs.indexOf(job), 1);
+function remove(seat: Seat, job: Job): void {
+  const { given } = seat;
+  if (job.awaits) seat.awaiting--;
+  if (given[0] === job) given.shift();
+  else given.splice(given.indexOf(job), 1);
 }
 
 function failed(error: unknown, executed: Executed): TaskOutcome {

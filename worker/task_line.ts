@@ -1,5 +1,6 @@
 /**
- * The isolate's end of what its host has it run: one task after the other, in the order in which they came.
+ * The isolate's end of what its host has it run: one task after the other, in the order in which they came, and the next
+ * also where a function awaits something, which may be the next one.
  *
  * @module
  */
@@ -53,14 +54,25 @@ export class TaskLine {
   }
 
   async #run(): Promise<void> {
-    const { board, runner, clock } = this.#options;
+    const { board, runner, clock, say } = this.#options;
     this.#running = true;
     this.#toldAt = clock.now();
     for (let next = this.#waiting.shift(); next && !this.#ended; next = this.#waiting.shift()) {
       const { number, order } = next;
       if (board?.begin(number) === false) continue;
-      const begun = runner.run(order);
-      this.#tell(number, begun instanceof Promise ? await begun : begun);
+      let waits = false;
+      let goOn = () => {};
+      const begun = runner.run(order, () => {
+        waits = true;
+        say({ type: "waits", number }, []);
+        goOn();
+      });
+      if (begun instanceof Promise) {
+        const told = begun.then((outcome) => this.#tell(number, outcome));
+        if (!waits) await Promise.race([told, new Promise<void>((resolve) => goOn = resolve)]);
+      } else {
+        this.#tell(number, begun);
+      }
     }
     this.#running = false;
     this.#tellOfBoard();
@@ -71,7 +83,7 @@ export class TaskLine {
     const { board, clock, say } = this.#options;
     const isSmall = outcome.ok && outcome.refs.length === 0 && outcome.value.length <= SMALL_RESULT;
     if (isSmall && board?.put({ number, took: outcome.took, value: outcome.value })) {
-      if (clock.now() - this.#toldAt >= TELL_AFTER) this.#tellOfBoard();
+      if (!this.#running || clock.now() - this.#toldAt >= TELL_AFTER) this.#tellOfBoard();
     } else if (outcome.ok) {
       const value = ownBytes(outcome.value);
       say({ type: "computed", number, outcome: { ...outcome, value } }, [value.buffer]);

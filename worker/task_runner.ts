@@ -14,6 +14,7 @@ import {
 } from "../protocol/mod.ts";
 import { CallContext } from "./active_call.ts";
 import { isClass, kindOf } from "./actor_class.ts";
+import { linkOf } from "./call_chain.ts";
 import { type CallCounters, type CountedCall, TASKS } from "./call_counters.ts";
 import { applyInContext } from "./context.ts";
 import type { TaskOrder, TaskOutcome } from "./isolate.ts";
@@ -52,13 +53,16 @@ export class TaskRunner {
   /**
    * Loads the module if it must, runs the function, and encodes what it gives: at once where the module is there and the
    * function is sync. Never throws or rejects. The bytes of a value may share their buffer with others.
+   *
+   * @param onWait Told where the function gives a promise.
    */
-  run(order: TaskOrder): TaskOutcome | Promise<TaskOutcome> {
+  run(order: TaskOrder, onWait?: () => void): TaskOutcome | Promise<TaskOutcome> {
     const { key, run, target } = order;
-    const context = new CallContext({ key, className: TASKS, method: target.name, scope: this.#scope });
+    const owner = { key, className: TASKS, method: target.name, scope: this.#scope };
+    const context = new CallContext(owner, { chain: [linkOf(key, run)] });
     const task: RunningTask = { key, context, started: false, cancelled: false, settle: undefined };
     const found = this.#targets.get(idOf(target));
-    const outcome = found ? this.#start(order, task, found) : this.#loadAndStart(order, task);
+    const outcome = found ? this.#start(order, task, found, onWait) : this.#loadAndStart(order, task, onWait);
     if (!(outcome instanceof Promise)) {
       this.#scope.endHolder(key);
       return outcome;
@@ -96,17 +100,22 @@ export class TaskRunner {
     return outcome;
   }
 
-  async #loadAndStart(order: TaskOrder, task: RunningTask): Promise<TaskOutcome> {
+  async #loadAndStart(order: TaskOrder, task: RunningTask, onWait: (() => void) | undefined): Promise<TaskOutcome> {
     let found: LoadedTarget;
     try {
       found = await this.#load(order);
     } catch (error) {
       return failed(error, "no", { importFailed: isImportFailure(error) });
     }
-    return await this.#start(order, task, found);
+    return await this.#start(order, task, found, onWait);
   }
 
-  #start(order: TaskOrder, task: RunningTask, found: LoadedTarget): TaskOutcome | Promise<TaskOutcome> {
+  #start(
+    order: TaskOrder,
+    task: RunningTask,
+    found: LoadedTarget,
+    onWait: (() => void) | undefined,
+  ): TaskOutcome | Promise<TaskOutcome> {
     const { key, target, refs } = order;
     let args: unknown[];
     try {
@@ -131,6 +140,7 @@ export class TaskRunner {
     try {
       result = applyInContext(task.context, found, undefined, args);
       if (isThenable(result)) {
+        onWait?.();
         return Promise.resolve(result).then(
           (value) => this.#encode(order, counted, value),
           (error) => this.#threw(order, counted, error),

@@ -76,6 +76,11 @@ export class TaskSender {
     this.#board?.take(({ number, took, value }) => this.#settle(number, { ok: true, value, refs: NO_REFS, took }));
   }
 
+  /** The isolate says that the function of an order has given a promise. */
+  wait(number: number): void {
+    this.#given.get(number)?.receiver.wait();
+  }
+
   /** The isolate says what came of an order. */
   settle(number: number, outcome: TaskOutcome): void {
     // What came before it is told before it.

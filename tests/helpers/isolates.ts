@@ -165,6 +165,7 @@ export function computeIn(isolate: TaskIsolate, order: TaskOrder): Promise<TaskO
     isolate.compute(order, {
       // The bytes of a small value are good for this moment only.
       settle: (outcome) => resolve(outcome.ok ? { ...outcome, value: outcome.value.slice() } : outcome),
+      wait() {},
       lose: (begun) => reject(new Error(`The isolate has ended, and the task had ${begun ? "" : "not "}begun`)),
     });
   });

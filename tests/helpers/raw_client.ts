@@ -83,7 +83,7 @@ export class RawClient {
       else if (status !== "processing") reject(new Error(`${key} is ${status}`));
     });
     const args = encodeValue([]).bytes.slice();
-    this.connection.send({ op: "submit", key, body, args, refs: [], holder: undefined });
+    this.connection.send({ op: "submit", key, body, args, refs: [], holder: undefined, chain: [] });
     return await promise;
   }
 

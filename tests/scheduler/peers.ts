@@ -130,7 +130,7 @@ export class Peer {
   /** Submits an actor. */
   submit(key: string, more: Partial<SubmitBody> = {}): void {
     const body = encodeBody(submission(more));
-    this.send({ op: "submit", key, body, args: new Uint8Array([1, 2, 3]), refs: [], holder: undefined });
+    this.send({ op: "submit", key, body, args: new Uint8Array([1, 2, 3]), refs: [], holder: undefined, chain: [] });
   }
 
   /** Ends the connection in order. */

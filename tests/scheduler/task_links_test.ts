@@ -24,7 +24,7 @@ function submitTask(
   more: Partial<SubmitBody> = {},
 ): void {
   const body = encodeBody(submission({ actor: false, ...more }));
-  client.send({ op: "submit", key, body, args: new Uint8Array([1]), refs, holder });
+  client.send({ op: "submit", key, body, args: new Uint8Array([1]), refs, holder, chain: [] });
 }
 
 function computed(host: Peer, { key, run }: MessageOf<"compute">, value: Uint8Array, refs: string[] = []): void {

@@ -90,7 +90,9 @@ export class TaskSimulation extends Simulation {
   ): void {
     const body = submission({ actor: false, ...more });
     const args = new Uint8Array();
-    this.run({ type: "submitted", client, key, body, submitted: new Uint8Array([1]), args, refs, holder });
+    const running = holder === undefined ? undefined : this.state.keys.get(holder);
+    const chain = running?.kind === "task" ? [`${holder}#${running.run}`] : [];
+    this.run({ type: "submitted", client, key, body, submitted: new Uint8Array([1]), args, refs, holder, chain });
   }
 
   /** A host does the next thing that it was told. */

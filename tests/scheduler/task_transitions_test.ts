@@ -232,6 +232,32 @@ describe("placing tasks", () => {
     assertEquals(simulation.words("one", "t6"), ["processing"]);
   });
 
+  it("counts a task no more that has submitted others, and lets those go before what is younger than it", () => {
+    const simulation = withWorkers("a");
+    for (const key of ["t1", "t2", "t3"]) simulation.submitTask("one", key);
+    joinIsolate(simulation, "isolate", "a");
+    const { processing, aside } = simulation.state.workers.get("a")!;
+    const running = () => [[...processing].map(({ key }) => key), [...aside].map(({ key }) => key)];
+    assertEquals(running(), [["t1", "t2"], []]);
+    simulation.submitFor("isolate", "t1", "sub1");
+    assertEquals(running(), [["t1", "t2", "sub1"], ["t1"]]);
+    simulation.submitFor("isolate", "t2", "sub2");
+    assertEquals(running(), [["t1", "t2", "sub1", "sub2"], ["t1", "t2"]]);
+    simulation.work();
+    assertEquals(running(), [[], []]);
+    assertEquals(simulation.task("t3").state, "memory");
+  });
+
+  it("counts a task on that has submitted what was there already", () => {
+    const simulation = withWorkers("a");
+    simulation.submitTask("one", "known");
+    simulation.work();
+    simulation.submitTask("one", "t1");
+    joinIsolate(simulation, "isolate", "a");
+    simulation.submitFor("isolate", "t1", "known");
+    assertEquals(simulation.state.workers.get("a")!.aside.size, 0);
+  });
+
   /** One worker with one thread, which has been done with so many tasks in no time. */
   function quickWorker(tasks: number): TaskSimulation {
     const simulation = withWorkers("a");

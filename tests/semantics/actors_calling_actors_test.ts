@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type Actor, ActorNotFoundError, gather, type Handle, release, remote } from "../../mod.ts";
+import { LocalCluster } from "../../cluster/mod.ts";
+import { type Actor, ActorNotFoundError, Client, gather, type Handle, release, remote } from "../../mod.ts";
 import {
   add,
   AsyncLog,
@@ -9,6 +10,10 @@ import {
   type Countable,
   describe as describeTask,
   Faulty,
+  Fibonacci,
+  fibonacciByActor,
+  fibonacciByPromise,
+  fibonacciByTasks,
   incrementTimes,
   PlainCaller,
   setWaiter,
@@ -73,6 +78,17 @@ describe("actors calling actors", () => {
     assertEquals(String(await caller.self()), String(caller));
     await caller.keep(caller);
     assertEquals(await caller.countBySelf(), 1);
+  });
+
+  it("tasks that await tasks which they have submitted never wait for each other", async () => {
+    await using cluster = await LocalCluster.start({ workers: 1, nthreads: 1 });
+    await using client = await Client.connect(cluster.address, { token: cluster.token });
+    const fibonacci = await client.submit(Fibonacci, { actor: true });
+    const numbers = [5, 6, 7, 8];
+    assertEquals(await gather(client.map(fibonacciByTasks, numbers)), [5, 8, 13, 21], "async functions");
+    assertEquals(await gather(client.map(fibonacciByPromise, numbers)), [5, 8, 13, 21], "plain ones, in one isolate");
+    const viaActor = numbers.map((n) => client.submit(fibonacciByActor, [fibonacci, n]));
+    assertEquals(await gather(viaActor), [5, 8, 13, 21], "and through an actor");
   });
 
   everywhere(stage, "B42: `currentActor`, `currentWorker` and `currentClient` know where they are", async (way) => {

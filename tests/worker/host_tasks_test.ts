@@ -31,6 +31,7 @@ class FakeTaskIsolate implements TaskThread {
   readonly #end: (end: IsolateEnd) => void;
   readonly #receivers = new Map<string, TaskReceiver>();
   readonly #isThread: boolean;
+  readonly #awaiting = new Set<string>();
   #running = 0;
   closed = false;
   refuse = false;
@@ -60,6 +61,14 @@ class FakeTaskIsolate implements TaskThread {
 
   cancelCompute(key: string): void {
     this.cancelled.push(key);
+  }
+
+  /** The function of a task has given a promise. */
+  wait(key: string): void {
+    this.#running--;
+    this.#awaiting.add(key);
+    this.#receivers.get(key)!.wait();
+    this.#advance();
   }
 
   finish(key: string, value: unknown = key, took = 5): void {
@@ -93,7 +102,7 @@ class FakeTaskIsolate implements TaskThread {
   #settle(key: string, outcome: TaskOutcome): void {
     const receiver = this.#receivers.get(key)!;
     this.#receivers.delete(key);
-    this.#running--;
+    if (!this.#awaiting.delete(key)) this.#running--;
     receiver.settle(outcome);
     this.#advance();
   }
@@ -320,6 +329,23 @@ describe("the task isolates of a host", () => {
     for (const key of ["e", "f", "g"]) compute(key);
     await settle();
     assertEquals(given(), ["a c", "b d e"], "no task is given ahead where they take longer");
+  });
+
+  it("run others while a function awaits something", async () => {
+    const { compute, started } = setUp({ threads: 1 });
+    const all = ["waits", "next", "last"].map((key) => compute(key));
+    await settle();
+    const [isolate] = started;
+    assertEquals(isolate!.orders.map(({ key }) => key), ["waits"]);
+    isolate!.wait("waits");
+    await settle();
+    assertEquals(isolate!.orders.map(({ key }) => key), ["waits", "next"]);
+    isolate!.finish("next");
+    await settle();
+    isolate!.finish("last");
+    isolate!.finish("waits");
+    await Promise.all(all);
+    assertEquals(started.length, 1);
   });
 
   it("take back what waits behind a function that takes long, for the others", async () => {

@@ -166,6 +166,7 @@ describe("a Web Worker isolate", () => {
         key,
         new Promise((resolve) =>
           isolate.compute(taskOf(url, "work", ["", until], { key }), {
+            wait() {},
             settle: ({ ok }) => (told.push(`${key} ${ok ? "done" : "failed"}`), resolve()),
             lose: (begun) => (told.push(`${key} lost${begun ? "" : " before it began"}`), resolve()),
           })
