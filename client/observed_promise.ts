@@ -48,6 +48,8 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
   readonly #fulfil: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   #observed = false;
+  /** Whether somebody awaits it: then its rejection is handled, as far as the platform is concerned. */
+  #subscribed = false;
   #error: unknown;
   /** 0 until it settles, then its place among all that have. */
   #order = 0;
@@ -69,6 +71,7 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
     onfulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
+    this.#subscribed = true;
     this.markObserved();
     return super.then(onfulfilled, onrejected);
   }
@@ -165,10 +168,11 @@ export abstract class ObservedPromise<T> extends Promise<T> implements Rejection
    */
   protected failFromInside(error: unknown, join: (awaiting: string) => void): void {
     this.#error = error;
-    super.then(undefined, ignore);
     // Adopting a promise takes two microtasks; only then does the chain reach from it to whoever awaits.
     const failing = Promise.resolve().then(ignore).then(ignore).then(() => {
       join(new Error().stack ?? "");
+      // Not before: V8 finds who awaits only where nobody else has subscribed.
+      if (!this.#subscribed) super.then(undefined, ignore);
       throw error;
     });
     this.#fulfil(failing as T);

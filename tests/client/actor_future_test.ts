@@ -95,6 +95,18 @@ describe("ActorFuture", () => {
     assertEquals(inspect.call(future), "<ActorFuture: Counter.increment>");
   });
 
+  it("tells, when it fails, which code awaits it, and nothing where none does", async () => {
+    const awaited = createActorFuture<number>({ repr: "awaited" });
+    const ignored = createActorFuture<number>({ repr: "ignored", unobserved: setUp().unobserved });
+    const told: string[] = [];
+    const awaitsIt = async () => await assertRejects(async () => await awaited.future, RangeError);
+    const awaiting = awaitsIt();
+    for (const made of [awaited, ignored]) made.reject(new RangeError("no"), (stack) => told.push(stack));
+    await awaiting;
+    assertStringIncludes(told[0]!, "awaitsIt");
+    assertFalse(told[1]!.includes("actor_future_test.ts"));
+  });
+
   describe("result({ timeout })", () => {
     it("rejects with a TimeoutError and leaves the call alone", async () => {
       const { future, resolve } = setUp();
