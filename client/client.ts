@@ -56,6 +56,7 @@ import type {
   Gathered,
   GatheredSome,
   GatherOptions,
+  Handle,
   RunOptions,
   ScatterOptions,
   SubmitOptions,
@@ -405,7 +406,7 @@ export class Client implements ClientApi {
    * Why a future has no value yet, or where it is: what it waits for and why that is so, what is wanted of a worker and
    * what is offered, and what happened to it.
    *
-   * @param x A future of `submit`, `map`, `compute` or `scatter`, or a key.
+   * @param x A future of `submit`, `map`, `compute` or `scatter`, a handle, or a key.
    * @example
    * ```ts ignore
    * const net = client.submit(Net, { actor: true, resources: { GPU: 1 } });
@@ -413,9 +414,8 @@ export class Client implements ClientApi {
    * ```
    * @throws {ActorNotFoundError} Where the scheduler knows of nothing of this key.
    */
-  async explain(x: Future<unknown> | string): Promise<Explanation> {
-    const key = typeof x === "string" ? x : x.key;
-    return await this.#session.request("explain", { key }) as Explanation;
+  async explain(x: Future<unknown> | Handle | string): Promise<Explanation> {
+    return await this.#session.request("explain", { key: keyOf(x) }) as Explanation;
   }
 
   /** What the scheduler knows: its workers, their actors, the clients, and what waits. */
@@ -537,6 +537,16 @@ export class Client implements ClientApi {
       return this.#session.createFailedFuture(key(), error instanceof Error ? error : new Error(String(error)));
     }
   }
+}
+
+function keyOf(x: Future<unknown> | Handle | string): string {
+  if (typeof x === "string") return x;
+  const handle = handleLink(x);
+  if (handle) return handle.target.key;
+  if (futureLink(x)?.kind === "key") return (x as Future<unknown>).key;
+  throw new TypeError(
+    `explain takes a future of submit, map, compute or scatter, a handle or a key, got ${describeValue(x)}`,
+  );
 }
 
 function cancelOn(signal: AbortSignal | undefined, { future }: FutureControl<unknown>): void {

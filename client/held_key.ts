@@ -87,6 +87,11 @@ export class HeldKey {
     return this.#finished ? Promise.resolve(this.#finished) : this.#outcome.promise;
   }
 
+  /** What it failed with; `undefined` where it has not failed. */
+  get error(): Error | undefined {
+    return this.#failed?.error;
+  }
+
   /** What depends on it fails with this; `undefined` where it has not failed. */
   get failure(): Error | undefined {
     if (this.#failed?.status !== "lost") return this.#failed?.error;

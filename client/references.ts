@@ -30,12 +30,20 @@ export interface KeyReference {
   readonly failure?: Error | undefined;
 }
 
+/** What a key that is held came to. */
+export interface FailingKey {
+  /** What it failed with itself. */
+  readonly error: Error | undefined;
+  /** What depends on it fails with this. */
+  readonly failure: Error | undefined;
+}
+
 /** Whose arguments they are. */
 export interface ReferenceOwner {
   /** Tells this client's futures from those of others. */
   readonly owner: symbol;
   /** A key that this client holds, so that the scheduler knows it. */
-  find(key: string): { readonly failure: Error | undefined } | undefined;
+  find(key: string): FailingKey | undefined;
   /** The key of a call's result. */
   keyOfCall(future: ActorFuture<unknown>, call: CallReference): string;
 }
@@ -131,7 +139,7 @@ function keyOfNode(value: object, owner: ReferenceOwner): string | undefined {
   const node = nodeLink(value);
   if (node === undefined) return undefined;
   const key = node.keys.find((key) => owner.find(key) !== undefined);
-  if (key !== undefined) return usable(key, owner.find(key)!.failure);
+  if (key !== undefined) return usable(key, owner.find(key)!);
   throw refuse(
     `${node.name} is a node of a graph that is not computed. Compute it first, or use delayed for this, too`,
   );
@@ -148,14 +156,14 @@ function keyOfFuture(value: object, owner: ReferenceOwner): string | undefined {
   link.observe();
   if (!("key" in reference)) return owner.keyOfCall(value as ActorFuture<unknown>, reference);
   const { key, failure } = reference;
-  if (failure) return usable(key, failure);
+  if (failure) return usable(key, { error: failure, failure });
   const held = owner.find(key);
   if (held === undefined) throw refuse(`${String(value)} was released. Release it after it was used`);
-  return usable(key, held.failure);
+  return usable(key, held);
 }
 
-function usable(key: string, failure: Error | undefined): string {
-  if (failure) throw new Refusal((_path, isCall) => isCall ? argumentFailed(key, failure) : failure);
+function usable(key: string, { error, failure }: FailingKey): string {
+  if (failure) throw new Refusal((_path, isCall) => isCall ? argumentFailed(key, error) : failure);
   return key;
 }
 

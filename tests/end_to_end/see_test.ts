@@ -161,6 +161,7 @@ describe("what is seen of a cluster", () => {
     assertEquals(because.roots.map(({ key }) => key), ["Slow-gpu"]);
     assertStringIncludes(because.summary, "Slow-gpu: it waits for a worker: needs GPU: 1");
     await assertRejects(() => client.explain("nobody"), ActorNotFoundError, "nobody");
+    await assertRejects(() => client.explain(5 as never), TypeError, "explain takes a future");
     await gpu.cancel();
     await user.release();
   });
