@@ -82,7 +82,7 @@ export interface Way {
   /** Which one. */
   readonly route: "direct" | "relayed";
   /** Options that create an actor in one of the homes. */
-  readonly actor: { readonly actor: true; readonly isolation: "inline" | "shared" };
+  readonly actor: { readonly actor: true; readonly isolation: HomeKind };
 }
 
 /** One test for each route: straight to the worker, and through the scheduler. */
@@ -92,10 +92,15 @@ export function onBothRoutes(stage: Stage, name: string, test: (client: Client) 
   }
 }
 
-/** One test for each route and each home: the worker's event loop, and an isolate of its own. */
+type HomeKind = "inline" | "shared" | "dedicated" | "process";
+
+/** Those that are an actor's own take longer to start: they have their turn in `deno task test:long`. */
+const HOMES = (Deno.env.get("TROUPE_TEST_HOMES") ?? "inline,shared").split(",") as HomeKind[];
+
+/** One test for each route and each home: the worker's event loop, and an isolate. */
 export function everywhere(stage: Stage, name: string, test: (way: Way) => Promise<void>): void {
   for (const route of ["direct", "relayed"] as const) {
-    for (const isolation of ["inline", "shared"] as const) {
+    for (const isolation of HOMES) {
       it(`${name} (${route}, ${isolation})`, () => {
         return test({ client: stage[route], route, actor: { actor: true, isolation } });
       });
