@@ -527,10 +527,45 @@ export async function lifetimes(c: Client) {
   await quick.increment();
   await future;
   void wrong;
+  const sent = withOptions(counter, { oneWay: true });
+  is<void>()(sent.add(1), true);
+  // @ts-expect-error wrong argument
+  sent.add("1");
+  // @ts-expect-error nobody answers: attributes cannot be read
+  sent.n;
+  const maybe: boolean = Math.random() > 2;
+  // @ts-expect-error whether there is an answer has to be known
+  withOptions(counter, { oneWay: maybe }).add(1) satisfies void;
+  is<Actor<Counter>>()(withOptions(counter, { priority: 1, signal: undefined }), true);
+  await release(sent);
   // @ts-expect-error only handles
   withOptions({}, { timeout: 1 });
   // @ts-expect-error only handles and futures
   release(counter.increment());
+}
+
+class Talker {
+  *greet(to: string): Generator<string, number, boolean> {
+    return (yield to) ? 1 : 0;
+  }
+  async *later(): AsyncGenerator<Date, void, string> {
+    void (yield await Promise.resolve(new Date()));
+  }
+}
+
+export async function streams(c: Client) {
+  const talker = await c.submit(Talker, { actor: true });
+  is<AsyncGenerator<string, number, boolean>>()(talker.greet("Ann"), true);
+  const asked = withOptions(talker, { prefetch: false });
+  is<Actor<Talker>>()(asked, true);
+  const talk = asked.later();
+  is<AsyncGenerator<Date, void, string>>()(talk, true);
+  await talk.next("a value");
+  // @ts-expect-error not what its yields give
+  await talk.next(1);
+  is<IteratorResult<Date, void>>()(await talk.next("another"), true);
+  // @ts-expect-error a number is no boolean
+  withOptions(talker, { prefetch: 1 });
 }
 
 export async function graphs(c: Client) {
