@@ -17,6 +17,7 @@ const DOCUMENTS = [
   "docs/dependencies.md",
   "docs/deploy.md",
   "docs/protocol.md",
+  "tests/faults/README.md",
 ] as const;
 const FOLDERS = [
   "protocol",
