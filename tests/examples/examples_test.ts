@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { LocalCluster } from "../../cluster/mod.ts";
 import { type Actor, Client, gather } from "../../mod.ts";
@@ -22,6 +22,24 @@ async function openCluster() {
     },
   };
 }
+
+describe("the demo", () => {
+  it("plays the page of Dask, and prints what came of each line", async () => {
+    const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "demo"],
+      cwd: new URL("../../", import.meta.url),
+    }).output();
+    assertEquals(success, true);
+    const printed = new TextDecoder().decode(stdout).split("\n");
+    const shown = (code: string) => printed.flatMap((line, at) => line === `> ${code}` ? [printed[at + 1]] : []);
+    assertMatch(shown("counter")[0]!, /^<Actor: Counter, key=Counter-\w+>$/);
+    assertEquals(shown("await call.result()"), ["1"]);
+    assertEquals(shown("await counter.add(10)"), ["11"]);
+    assertEquals(shown("Object.keys(counter)"), ['[ "add", "increment", "n" ]']);
+    assertEquals(shown("await Promise.all([counter.increment(), counter.n])"), ["[ 12, 12 ]"]);
+    assertEquals(shown("waits.filter((wait) => wait.done()).length"), ["0", "1000"]);
+  });
+});
 
 describe("the parameter server", () => {
   it("learns the weights that the data hides, from four tasks at the same time", async () => {
