@@ -48,7 +48,7 @@ export interface CreateOrder {
   readonly refs: readonly string[];
   /** How often a constructor that throws is run again. */
   readonly retries: number;
-  /** Whether a class with a sync method is refused here: true in an inline home, which must not be held up. */
+  /** Whether a class with a sync method is refused here: true in an inline home that nobody asked for. */
   readonly asyncOnly: boolean;
   /** What its calls may take, as far as whoever created it says. */
   readonly bounds: OrderedBounds;

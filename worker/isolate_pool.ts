@@ -127,12 +127,13 @@ export class IsolatePool {
     const seat = isOwn ? this.#open(kind, { ...order, graph }) : this.#choose(kind, graph);
     if (seat === undefined) return refused(cannotReload(order.target));
     seat.modules.add(graph);
-    const asyncOnly = kind === "inline" && this.#options.start !== undefined;
+    // Who asks for this home knows what his plain methods do: they may only give promises on.
+    const asyncOnly = kind === "inline" && !order.homeFixed && this.#options.start !== undefined;
     const outcome = await this.#createIn(seat, { ...order, asyncOnly });
     if (outcome.ok) return outcome;
     const { failure } = outcome;
     if (failure.importFailed) seat.modules.addFailure(graph.url);
-    if (failure.needsSharedHome && !order.homeFixed) return await this.create({ ...order, home: "shared" });
+    if (failure.needsSharedHome) return await this.create({ ...order, home: "shared" });
     return { ok: false, executed: failure.executed, error: failure.error };
   }
 

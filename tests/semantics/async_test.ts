@@ -1,9 +1,9 @@
-import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { gather, type Handle } from "../../mod.ts";
 import { Waiter } from "../../examples/waiter.ts";
 import { Caller, Mixed, Tally } from "../fixtures/semantics_actors.ts";
-import { errorOf, everywhere, onBothRoutes, openStage, workerOf } from "./stage.ts";
+import { everywhere, onBothRoutes, openStage, workerOf } from "./stage.ts";
 
 describe("async", () => {
   const stage = openStage();
@@ -43,8 +43,19 @@ describe("async", () => {
     const { workers } = await stage.observer.schedulerInfo();
     const homes = Object.fromEntries(workers.flatMap(({ actors }) => actors.map(({ key, home }) => [key, home])));
     assertEquals(homes, { [waiter.key]: "inline", [mixed.key]: "shared" });
-    const refused = await errorOf(stage.direct.submit(Mixed, { actor: true, isolation: "inline" }));
-    assertStringIncludes(refused.message, "sync method");
+  });
+
+  onBothRoutes(stage, "B37: `isolation` overrides where an actor lives", async (client) => {
+    const inline = client.submit(Mixed, { actor: true, isolation: "inline" });
+    const reference = `${import.meta.resolve("../fixtures/semantics_actors.ts")}#Mixed`;
+    const named = client.submit<[], Mixed>(reference, { actor: true, isolation: "inline" });
+    const shared = client.submit(Waiter, { actor: true, isolation: "shared" });
+    const mixed = await inline;
+    assertEquals(await gather([mixed.increment(), mixed.incrementLater()]), [1, 2]);
+    await gather([named, shared]);
+    const { workers } = await stage.observer.schedulerInfo();
+    const homes = Object.fromEntries(workers.flatMap(({ actors }) => actors.map(({ key, home }) => [key, home])));
+    assertEquals(homes, { [inline.key]: "inline", [named.key]: "inline", [shared.key]: "shared" });
   });
 
   everywhere(stage, "B38: any number of calls wait without a thread", async ({ client, actor }) => {
