@@ -120,15 +120,15 @@ export function describeCalls(withIsolate: WithIsolate): void {
         assertEquals(await caller.read(slot, "ended"), ["count"]);
       }));
 
-    it("answers a reader that returns while the generator waits, and runs `finally` when it comes back", () =>
+    it("answers a reader that returns while the generator waits, which hears it by its signal, and runs `finally` later", () =>
       withIsolate(async ({ caller, attach }) => {
         const slot = await attach("controlled.ts", "Streamer");
         const { id, outcome } = caller.stream(slot, "waiting", [], 2, () => {});
         caller.resume(slot, id, ResumeKind.return);
         assertEquals((await outcome).ok, true);
-        assertEquals(await caller.read(slot, "ended"), []);
+        assertEquals(await caller.read(slot, "ended"), ["signal"]);
         await caller.call(slot, "open");
-        await until(() => caller.read(slot, "ended"), ["waiting"]);
+        await until(() => caller.read(slot, "ended"), ["signal", "waiting"]);
       }));
 
     it("gives the generator what its reader passes to `next` and `throw`, where it asks for each item", () =>
@@ -246,6 +246,8 @@ export function describeCalls(withIsolate: WithIsolate): void {
         );
         const slot = caller.attach(actor);
         caller.outcome(slot, "enter", ["a"]);
+        // What is refused at once is refused after what came before it on its connection was taken.
+        failed(await caller.outcome(slot, "noSuchMethod"));
         const leaving = await connect();
         const theirs = leaving.attach(actor);
         leaving.outcome(theirs, "pass", ["b"]);
