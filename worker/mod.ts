@@ -45,6 +45,7 @@ export interface Worker extends AsyncDisposable {
  * A worker is a nanny, which is this process, and a host process, in which the actors live; with `nanny: false` it is this
  * process alone. Under a nanny it needs `--allow-net --allow-read --allow-env --allow-run`.
  *
+ * @throws {TypeError} Where an option is unknown or wrong.
  * @throws {UsageError} Where the options do not go together.
  * @throws {UnauthorizedError} Where the token is missing or wrong.
  * @throws {ConnectionLostError} Where no scheduler has answered for `deathTimeout`.

@@ -9,6 +9,7 @@ import { type Clock, platformClock } from "../connection/mod.ts";
 import { DEFAULT_SCHEDULER_ADDRESS, tokenFilePath, TROUPE_VERSION, type WorkerHello } from "../protocol/mod.ts";
 import { environmentVariable, findToken, runtimeName } from "../client/platform.ts";
 import { webSocketAddress } from "../client/scheduler_link.ts";
+import { checkWorkerOptions } from "./option_checks.ts";
 import { UsageError, type WorkerOptions } from "./options.ts";
 import { parseGrants } from "./permissions.ts";
 
@@ -57,9 +58,10 @@ export interface WorkerSettings {
 /**
  * Fills in what was left out. Nothing prompts: what may not be read is taken for absent.
  *
- * @throws {UsageError} Where options do not go together; {@linkcode TypeError} for an address that is none.
+ * @throws {UsageError} Where options do not go together; {@linkcode TypeError} for one that is unknown or wrong.
  */
-export function resolveOptions(options: WorkerOptions): WorkerSettings {
+export function resolveOptions(given: WorkerOptions): WorkerSettings {
+  const options = checkWorkerOptions(given);
   const { host = "127.0.0.1", port = 0, contactAddress, singlePort = false, allow = "", deny = "" } = options;
   if (!isLoopback(host) && !options.insecurePlaintext) {
     throw new UsageError(

@@ -129,6 +129,19 @@ describe("a worker's options", () => {
     assertEquals(settings.contact, "me.example");
   });
 
+  it("are refused where they are unknown or wrong, before anything starts", () => {
+    for (
+      const [options, message] of [
+        [{ resource: {} }, "(did you mean resources?)"],
+        [{ resources: { GPU: "1" } }, "resources has to be"],
+        [{ threads: 1.5 }, "threads has to be"],
+        [{ memoryLimit: -1 }, "memoryLimit has to be"],
+        [{ allowModules: "https://example.com/" }, "allowModules has to be"],
+        [{ deathTimeout: "60s" }, "deathTimeout has to be"],
+      ] as const
+    ) assertThrows(() => resolveOptions(options as never), TypeError, message);
+  });
+
   it("refuse a configuration that is not there, without which no host could start", () => {
     assertThrows(() => resolveOptions({ token: "t", config: "no/deno.json" }), UsageError, "there is no such file");
   });
