@@ -69,12 +69,17 @@ export class RawClient {
     this.#channels = new Channels(connection);
   }
 
-  /** Creates an actor of a class of a module in a shared isolate, or joins those who have one of that key. */
-  async submit(key: string, module: string, name: string): Promise<SubmittedActor> {
+  /** Creates an actor of a class of a module, or joins those who have one of that key. */
+  async submit(
+    key: string,
+    module: string,
+    name: string,
+    home: "shared" | "dedicated" | "process" = "shared",
+  ): Promise<SubmittedActor> {
     const body = encodeBody({
       target: { module, export: name, name, byValue: false },
       actor: true,
-      home: "shared",
+      home,
       homeFixed: true,
     });
     const { promise, resolve, reject } = Promise.withResolvers<SubmittedActor>();

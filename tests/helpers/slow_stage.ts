@@ -37,7 +37,7 @@ export interface SlowStage {
    * Callers of an actor each, one directly and one through the scheduler. They show the scheduler that they live, and are
    * gone after the test.
    */
-  connectBoth(name: string): Promise<Caller[]>;
+  connectBoth(name: string, home?: "shared" | "dedicated" | "process"): Promise<Caller[]>;
   /** What the servers use now. */
   resident(): Resident;
 }
@@ -74,14 +74,14 @@ export function openSlowStage(): SlowStage {
     async actorOf({ key }) {
       return await client.getActor<Producer>(key);
     },
-    async connectBoth(name) {
+    async connectBoth(name, home) {
       const callers: Caller[] = [];
       for (const route of ["callDirectly", "callRelayed"] as const) {
         const raw = await RawClient.connect(cluster);
         const alive = setInterval(() => raw.connection.send({ op: "ping", id: 1 }), 1000);
         cleanUps.push(() => clearInterval(alive), () => raw.close());
         const key = `${name}-${route}`;
-        const calls = await raw[route](await raw.submit(key, MODULE, "Producer"));
+        const calls = await raw[route](await raw.submit(key, MODULE, "Producer", home));
         cleanUps.push(() => calls.caller.close());
         callers.push({ ...calls, key });
       }

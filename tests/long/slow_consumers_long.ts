@@ -8,6 +8,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Actor } from "../../mod.ts";
 import type { Producer } from "../fixtures/actors/producer.ts";
+import { eventually } from "../helpers/eventually.ts";
 import type { Outcome } from "../helpers/raw_caller.ts";
 import { type Caller, openSlowStage } from "../helpers/slow_stage.ts";
 import { percentile, spacedCalls } from "../helpers/spaced_calls.ts";
@@ -54,6 +55,30 @@ describe("callers of a cluster that do not read", () => {
       assertLess(ran.length, 24);
     }
   });
+
+  for (const home of ["dedicated", "process"] as const) {
+    it(`53. Slow client of an actor with a home of its own (${home}): its calls wait, and nobody on the way grows`, async () => {
+      const callers = await stage.connectBoth(`slow-${home}`, home);
+      for (const { caller, slot } of callers) await caller.call(slot, "chunk", "warm", MIB);
+      const before = stage.resident();
+      for (const { caller, slot, socket } of callers) {
+        socket.stop();
+        for (let index = 0; index < 100; index++) caller.outcome(slot, "chunk", [index, MIB]);
+      }
+      for (const caller of callers) {
+        const actor = await stage.actorOf(caller);
+        await eventually(true, async () => (await actor.made).length >= 17, 10_000);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      for (const caller of callers) {
+        const { length } = await (await stage.actorOf(caller)).made;
+        assert(length <= 24, `${length} of ${caller.key}`);
+      }
+      const after = stage.resident();
+      assertLess(after.host - before.host, 2 * 64 * MIB);
+      assertLess(after.scheduler - before.scheduler, 64 * MIB);
+    });
+  }
 
   it("54. Many tiny items of a stream to a stopped client: the stream waits, and its reader is not closed", async () => {
     const callers = await stage.connectBoth("stream");
