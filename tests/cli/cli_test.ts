@@ -73,6 +73,8 @@ describe("deno task troupe", () => {
     const talker = await client.submit(Talker, { actor: true, key: "Talker-1" });
     await talker.say("hello");
     client.submit(Slow, { actor: true, key: "Gpu-1", resources: { GPU: 1 } }).then(() => {}, () => {});
+    // What it is answered it has seen after all of this.
+    await client.schedulerInfo();
   });
   afterAll(async () => {
     await client?.close();
