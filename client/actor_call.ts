@@ -5,16 +5,18 @@
  */
 
 import {
+  ActorLostError,
   type ActorManifest,
   type ActorReference,
   CallTimeoutError,
   decodeError,
   encodeError,
   type Executed,
+  isRemoteError,
   type MessageOf,
 } from "../protocol/mod.ts";
 import type { ActorFutureOptions } from "./actor_future.ts";
-import { callCancelled, callTimedOut } from "./call_errors.ts";
+import { actorLost, callCancelled, callTimedOut } from "./call_errors.ts";
 import type { CallLink, PendingCall } from "./call_link.ts";
 import { type CallSite, joinSite } from "./call_site.ts";
 import { CallReference } from "./external.ts";
@@ -67,6 +69,8 @@ export interface CalledActor {
   readonly manifest: ActorManifest;
   /** Calls of it are over, and their arguments of so many bytes with them. */
   giveRoom(calls: number, bytes: number): void;
+  /** It is gone: its home says so, whatever the scheduler knows by now. */
+  lose(error: (executed: Executed) => Error): void;
 }
 
 /** What a call is made with. */
@@ -210,8 +214,13 @@ export class ActorCall implements PendingCall, ActorFutureOptions {
   fail(executed: Executed, envelope: Uint8Array): void {
     // The home knows nothing of what was lent to a call that did not start.
     if (executed === "no") this.#prepared.link.lent.takeBack(this.#prepared.lent);
+    const error = decodeError(envelope);
+    if (isLoss(error)) {
+      const { worker = "", reason = "" } = error;
+      this.#actor.lose((executed) => actorLost(this.key, { worker, reason, detail: undefined }, executed));
+    }
     if (this.#givenUp) this.#reject(this.#givenUp(executed), undefined);
-    else this.#reject(decodeError(envelope), envelope);
+    else this.#reject(error, envelope);
   }
 
   lose(error: Error): void {
@@ -269,4 +278,9 @@ export class ActorCall implements PendingCall, ActorFutureOptions {
     this.#actor.giveRoom(1, this.#prepared.sent.args.length);
     return sink;
   }
+}
+
+/** Whether its home says of the actor itself that it is gone; what a method threw says that of another one. */
+function isLoss(error: unknown): error is ActorLostError {
+  return error instanceof ActorLostError && error.code === "ACTOR_LOST" && !isRemoteError(error);
 }

@@ -4,6 +4,7 @@ import { ActorCall } from "../../client/actor_call.ts";
 import type { CallSession, InheritedLimits } from "../../client/call_session.ts";
 import { UnobservedErrors } from "../../client/unobserved.ts";
 import {
+  ActorLostError,
   type ActorReference,
   CallKind,
   CallTimeoutError,
@@ -39,6 +40,7 @@ interface CallSettings {
 function open() {
   const clock = new FakeClock();
   const home = openLinkedHome();
+  const losses: Error[] = [];
   let room = 0;
   let nextId = 1;
   const notHere = (): never => {
@@ -64,6 +66,7 @@ function open() {
     reference: REFERENCE,
     manifest: { className: "Pace", methods: {}, attributes: [] },
     giveRoom: (calls: number) => void (room += calls),
+    lose: (error: (executed: Executed) => Error) => void losses.push(error("no")),
   };
   function call({ timeout, signal, inherited }: CallSettings = {}) {
     const id = nextId++;
@@ -106,6 +109,8 @@ function open() {
     clock,
     home,
     call,
+    /** What later calls fail with. */
+    losses,
     /** How many calls have given back their room. */
     get room() {
       return room;
@@ -116,6 +121,31 @@ function open() {
       home.say({ op: "failure", id, executed: executedNumber(executed), error: encodeError(error) }),
   };
 }
+
+describe("a call whose home says that the actor is gone", () => {
+  const gone = new ActorLostError("Lost the actor", { worker: "worker-1", reason: "isolate-exit" });
+
+  it("tells that at once, so that no later call is sent to nobody", async () => {
+    const stage = open();
+    await stage.home.connect();
+    const { id, outcomes } = stage.call();
+    await stage.refuse(id, "unknown", gone);
+    assertEquals(outcomes, ["ActorLostError unknown"]);
+    const [lost] = stage.losses as ActorLostError[];
+    assertEquals([lost?.executed, lost?.reason, lost?.worker], ["no", "isolate-exit", "worker-1"]);
+    stage.home.link.close("done");
+  });
+
+  it("says nothing of its own actor where the method heard that of another one", async () => {
+    const stage = open();
+    await stage.home.connect();
+    const { id, outcomes } = stage.call();
+    const thrown = encodeError(gone, { worker: "worker-1", actor: REFERENCE.key, method: "take" });
+    await stage.home.say({ op: "failure", id, executed: executedNumber("yes"), error: thrown });
+    assertEquals([outcomes.length, stage.losses], [1, []]);
+    stage.home.link.close("done");
+  });
+});
 
 describe("a call that is given up", () => {
   it("never ran where it has not left, and nobody is asked", async () => {

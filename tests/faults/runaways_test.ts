@@ -168,6 +168,8 @@ describe("what code does to its own process", () => {
       const error = await errorOf(actor.exit(3));
       assert(error instanceof ActorLostError && error.reason === "isolate-exit", `${isolation}: ${error}`);
       assertEquals(error.executed, "unknown");
+      const later = await errorOf(actor.increment());
+      assert(later instanceof ActorLostError && later.executed === "no", `a call made afterwards: ${later}`);
     }
     assertEquals(await neighbour.increment(), 1);
   });
