@@ -77,10 +77,17 @@ export function isRecordOf(value: unknown, holds: (item: unknown) => boolean, na
   return Object.values(value).every(holds) && (!names || Object.keys(value).every((name) => names.includes(name)));
 }
 
-/** Short values as they are, the others by their kind. */
-function describeOption(value: unknown): string {
+/** Short values as they are, also in short arrays and plain objects; the others by their kind. */
+function describeOption(value: unknown, level = 0): string {
   if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : describeValue(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  const isArray = Array.isArray(value);
+  if (level > 1 || !isArray && !isPlainObject(value)) return describeValue(value);
+  const parts = isArray
+    ? value.map((item) => describeOption(item, level + 1))
+    : Object.entries(value).map(([name, item]) => `${name}: ${describeOption(item, level + 1)}`);
+  if (parts.length === 0 || parts.length > 8) return describeValue(value);
+  return isArray ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`;
 }
 
 /** An option that nobody knows, and the one that may have been meant. */
