@@ -67,7 +67,15 @@ async function start(flags: Flags, token: string | undefined): Promise<Scheduler
 
 function readTls({ "tls-cert": cert, "tls-key": key }: Flags): { cert: string; key: string } | undefined {
   if (cert === undefined || key === undefined) return undefined;
-  return { cert: Deno.readTextFileSync(cert), key: Deno.readTextFileSync(key) };
+  return { cert: readFlagFile("--tls-cert", cert), key: readFlagFile("--tls-key", key) };
+}
+
+function readFlagFile(flag: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new UnsafeOptionsError(`Cannot read ${flag} ${path}: ${(error as Error).message.split(": ", 1)[0]}`);
+  }
 }
 
 function announce(scheduler: Scheduler, flags: Flags): void {

@@ -110,12 +110,14 @@ describe("the command line", () => {
 
 describe("deno task scheduler", () => {
   it("ends with 64 on an unknown flag, and with 78 where it would be an open door", async () => {
-    const [unknown, plain, open] = await Promise.all([
+    const [unknown, plain, open, missing] = await Promise.all([
       finish({ args: ["--prot", "1"] }),
       finish({ args: ["--host", "0.0.0.0", "--port", "0"] }),
       finish({ args: ["--host", "0.0.0.0", "--port", "0", "--no-auth", "--insecure-plaintext"] }),
+      finish({ args: ["--port", "0", "--tls-cert", "no/cert.pem", "--tls-key", "no/key.pem"] }),
     ]);
-    assertEquals([unknown.code, plain.code, open.code], [64, 78, 78]);
+    assertEquals([unknown.code, plain.code, open.code, missing.code], [64, 78, 78, 78]);
+    assertMatch(missing.stderr, /^Cannot read --tls-cert no\/cert\.pem: No such file.*\n$/);
     assertMatch(plain.stderr, /^Cannot listen on 0\.0\.0\.0 without TLS.*--insecure-plaintext\n$/);
     assertMatch(open.stderr, /^Cannot listen on 0\.0\.0\.0 without a token/);
   });
