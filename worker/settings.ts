@@ -9,6 +9,7 @@ import { type Clock, platformClock } from "../connection/mod.ts";
 import { DEFAULT_SCHEDULER_ADDRESS, tokenFilePath, TROUPE_VERSION, type WorkerHello } from "../protocol/mod.ts";
 import { environmentVariable, findToken, runtimeName } from "../client/platform.ts";
 import { webSocketAddress } from "../client/scheduler_link.ts";
+import { ModulePolicy } from "./module_policy.ts";
 import { checkWorkerOptions } from "./option_checks.ts";
 import { UsageError, type WorkerOptions } from "./options.ts";
 import { parseGrants } from "./permissions.ts";
@@ -101,7 +102,7 @@ export function resolveOptions(given: WorkerOptions): WorkerSettings {
     port,
     contact: contactAddress ?? (isAnyAddress(host) && machine ? machine : host),
     singlePort,
-    allowModules: options.allowModules ?? [],
+    allowModules: checkedPrefixes(options.allowModules ?? []),
     deathTimeout: options.deathTimeout ?? Infinity,
     config: options.config === undefined ? nearestConfig() : findConfig(options.config),
     allow,
@@ -122,6 +123,16 @@ export function allowedModules(settings: WorkerSettings, loopback: boolean): str
   const served = new URL(settings.scheduler);
   served.protocol = served.protocol === "wss:" ? "https:" : "http:";
   return [served.origin, ...settings.allowModules, ...loopback ? ["file:", "data:"] : []];
+}
+
+/** Says now, in one line, what each host would die of. */
+function checkedPrefixes(prefixes: readonly string[]): readonly string[] {
+  try {
+    new ModulePolicy(prefixes);
+    return prefixes;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
 /** Files and folders that hold tokens, which hosts must not read. */

@@ -154,12 +154,13 @@ describe("a worker's options", () => {
     );
   });
 
-  it("refuse an address that is none, and a permission that is none", () => {
+  it("refuse an address, a permission and a prefix of modules that is none", () => {
     assertThrows(
       () => resolveOptions({ token: "t", scheduler: "ftp://there" }),
       UsageError,
       "expected a ws: or wss: address",
     );
     assertThrows(() => resolveOptions({ token: "t", allow: "everything" }), UsageError, "the permissions are net");
+    assertThrows(() => resolveOptions({ token: "t", allowModules: ["::"] }), UsageError, 'begin with "::"');
   });
 });
