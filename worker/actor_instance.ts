@@ -24,7 +24,17 @@ import { ActiveCall, CallContext, type CallOwner, type CallReceiver } from "./ac
 import type { ActorCounters } from "./call_counters.ts";
 import { CallQueue } from "./call_queue.ts";
 import { linkOf } from "./call_chain.ts";
-import { deadlock, encodeRefusal, full, leaving, lost, noSuchMember, notFound, tooLate } from "./call_refusals.ts";
+import {
+  deadlock,
+  encodeRefusal,
+  full,
+  leaving,
+  lost,
+  nobodyReads,
+  noSuchMember,
+  notFound,
+  tooLate,
+} from "./call_refusals.ts";
 import { type IsolateLoop, UNLIMITED } from "./isolate_loop.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import type { OnStuck } from "./loop_state.ts";
@@ -295,9 +305,11 @@ export class ActorInstance implements CallOwner, TurnTaker {
     const member = this.#table.get(name);
     const isRead = kind === CallKind.attribute;
     const isWrong = member === undefined || isRead !== (member.type === "attribute");
-    // What nobody reads is not streamed.
-    if (isWrong || kind === CallKind.oneWay && isStreamed(member)) {
+    if (isWrong) {
       return void this.#refuse(message, receiver, noSuchMember(this.key, isRead ? "attribute" : "method", name));
+    }
+    if (kind === CallKind.oneWay && isStreamed(member)) {
+      return void this.#refuse(message, receiver, nobodyReads(this.key, name));
     }
     let args: unknown[];
     try {

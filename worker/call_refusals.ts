@@ -47,6 +47,13 @@ export function noSuchMember(key: string, what: "method" | "attribute", name: st
   return new MethodNotFoundError(`Cannot find the ${what} ${shown} of ${key}: it has no public one of that name`);
 }
 
+/** A generator method was called one-way. */
+export function nobodyReads(key: string, name: string): MethodNotFoundError {
+  return new MethodNotFoundError(
+    `Cannot call ${name} of ${key} one-way: it is a generator, and nobody would read what it yields`,
+  );
+}
+
 /** A call waited until its deadline had passed. */
 export function tooLate(key: string, { name, deadline }: MessageOf<"call">): CallTimeoutError {
   const text = `${name} of ${key} was not started within the ${deadline} ms that its caller gave it`;

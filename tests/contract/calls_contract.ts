@@ -295,6 +295,10 @@ export function describeCalls(withIsolate: WithIsolate): void {
         caller.callOneWay(slot, "nothing");
         const { error } = await settled.next();
         assertInstanceOf(decodeError(error!), MethodNotFoundError);
+        const streams = await attach("controlled.ts", "Streamer");
+        caller.callOneWay(streams, "count", [3]);
+        const unread = decodeError((await settled.next()).error!);
+        assertMatch(`${unread}`, /MethodNotFoundError: Cannot call count of .* one-way: it is a generator/);
       }));
 
     it("lets the loop read cancellations between sync calls that came together", () =>
