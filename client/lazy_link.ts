@@ -70,13 +70,13 @@ export class LazyLink {
 
   /** As `SchedulerLink.request`. */
   request<N extends RequestName>(name: N, asked: Asked<N>): Promise<Answered<N>> {
-    const link = this.#standing() ?? (this.#options.redials ? undefined : this.#link);
+    const link = this.#only();
     return link ? link.request(name, asked) : this.connect().then((link) => link.request(name, asked));
   }
 
   /** As `SchedulerLink.openChannel`. */
   openChannel(worker: string, home: string): Transport | Promise<Transport> {
-    return this.#standing()?.openChannel(worker, home) ??
+    return this.#only()?.openChannel(worker, home) ??
       this.connect().then((link) => link.openChannel(worker, home));
   }
 
@@ -85,6 +85,11 @@ export class LazyLink {
     this.#closed ??= { code: CloseCode.normal, reason: "the client closed", local: true };
     this.#waiting = [];
     this.#link?.close();
+  }
+
+  /** The one that stands, or the one that there was where no other follows it. */
+  #only(): SchedulerLink | undefined {
+    return this.#standing() ?? (this.#options.redials ? undefined : this.#link);
   }
 
   #standing(): SchedulerLink | undefined {

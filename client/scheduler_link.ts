@@ -256,8 +256,14 @@ export class SchedulerLink {
     this.#connection.send(message);
   }
 
-  /** Opens a channel to a home, through which calls are relayed. */
+  /**
+   * Opens a channel to a home, through which calls are relayed.
+   *
+   * @throws {ConnectionLostError} Where the connection has ended.
+   */
   openChannel(worker: string, home: string): Transport {
+    const info = this.closed;
+    if (info) throw lostConnection("relay calls", info, "no");
     return this.#channels.open({ worker, home });
   }
 
