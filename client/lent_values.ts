@@ -54,7 +54,7 @@ export class LentValues {
   /**
    * Lends a function or stream; its number is noted in `lent`. A class cannot be lent.
    *
-   * @throws {SerializationError} Where too much is lent already.
+   * @throws {SerializationError} Where too much is lent already, or a stream has a reader.
    */
   lend(value: object, lent: number[]): EncodedLocal | undefined {
     if (isClass(value)) return undefined;
@@ -63,6 +63,9 @@ export class LentValues {
         `Cannot pass a function or stream: ${MOST_LENT} are in use by actors already. Release them there`,
         { code: "PAYLOAD_TOO_LARGE" },
       );
+    }
+    if (value instanceof ReadableStream && value.locked) {
+      throw new SerializationError("Cannot pass a ReadableStream that is locked: it has a reader already");
     }
     const id = this.#next++;
     lent.push(id);

@@ -1,7 +1,15 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { LentValues } from "../../client/lent_values.ts";
-import { CallKind, decodeError, decodeValue, encodeValue, type Message, type MessageOf } from "../../protocol/mod.ts";
+import {
+  CallKind,
+  decodeError,
+  decodeValue,
+  encodeValue,
+  type Message,
+  type MessageOf,
+  SerializationError,
+} from "../../protocol/mod.ts";
 
 /** What lends, and what it sends. */
 function open(refs: readonly string[] = []) {
@@ -129,6 +137,15 @@ describe("a stream that is lent", () => {
       }
     }
   }
+
+  it("is refused, and not lent, where it has a reader already", () => {
+    const { lent } = open();
+    const stream = new ReadableStream();
+    stream.getReader();
+    const ids: number[] = [];
+    assertThrows(() => lent.lend(stream, ids), SerializationError, "locked");
+    assertEquals(ids, []);
+  });
 
   it("is read as far as there is credit, to its end", async () => {
     const { sent, lent, lend } = open();
