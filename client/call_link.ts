@@ -54,14 +54,16 @@ export interface CallLinkOptions {
   readonly connect: (receiver: ConnectionReceiver) => Promise<Connection>;
   /** How values of functions and streams that are lent travel. */
   readonly lend: LendOptions;
-  /** Told once, when the link can take no more calls, with the calls that were pending and whether any can have left. */
+  /** Told once, when the link can take no more calls. */
   readonly onEnd: (end: CallLinkEnd) => void;
 }
 
 /** The end of a link. */
 export interface CallLinkEnd {
-  /** What was pending. */
+  /** Calls that were pending and may have left. */
   readonly pending: readonly PendingCall[];
+  /** Calls that were pending and have certainly not left. */
+  readonly unsent: readonly PendingCall[];
   /** The connection's end, where there was a connection. */
   readonly info: CloseInfo | undefined;
   /** Why there was none. */
@@ -203,11 +205,12 @@ export class CallLink {
     this.#send({ op: "detach", slot });
   }
 
-  /** Gives an actor's slot back, and takes what is pending of it: its answers are not wanted. */
+  /** Gives an actor's slot back, and takes what is pending of it: its answers are not wanted. What waits never leaves. */
   forget(key: string): PendingCall[] {
     const slot = this.#slots.get(key);
     const taken = slot === undefined ? [] : this.#takeOneWay(slot);
     this.detach(key);
+    if (this.#waiting) this.#waiting = this.#waiting.filter((message) => !("slot" in message && message.slot === slot));
     for (const [id, pending] of this.#pending) {
       if (pending.key !== key) continue;
       this.#pending.delete(id);
@@ -281,14 +284,22 @@ export class CallLink {
   #end(info: CloseInfo | undefined, error: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    const pending = [...this.#pending.values()];
+    const pending: PendingCall[] = [];
+    const unsent: PendingCall[] = [];
+    const idsUnsent = new Set<number>();
+    this.#connection?.eachUnsent((message) => {
+      // Others with an id are about calls that have left, or answer calls of the home.
+      if (message.op === "call" || message.op === "getData") idsUnsent.add(message.id);
+    });
+    const { left } = this;
+    for (const [id, call] of this.#pending) (left && !idsUnsent.has(id) ? pending : unsent).push(call);
     this.#pending.clear();
     this.#slots.clear();
     this.#waiting = undefined;
     this.#connected.resolve();
     this.#lent.close();
-    for (const slot of [...this.#oneWay.keys()]) pending.push(...this.#takeOneWay(slot));
-    this.#options.onEnd({ pending, info, error });
+    for (const slot of [...this.#oneWay.keys()]) (left ? pending : unsent).push(...this.#takeOneWay(slot));
+    this.#options.onEnd({ pending, unsent, info, error });
   }
 
   /** What is left of an actor's one-way calls, as one call: one error says it all. */

@@ -70,13 +70,18 @@ export interface RoutesOptions {
   readonly schedulerAnswers: () => boolean;
 }
 
-/** Calls whose connection broke, until the scheduler says of what. */
-interface Orphans {
-  readonly pending: Set<PendingCall>;
-  /** Whether any of them can have left. */
-  readonly left: boolean;
-  /** What they fail with where the scheduler knows of no loss. */
+/** A call whose connection broke. */
+interface Orphan {
+  readonly call: PendingCall;
+  /** Whether it can have left. */
+  readonly executed: "no" | "unknown";
+  /** What it fails with where the scheduler knows of no loss. */
   readonly error: () => Error;
+}
+
+/** Calls to a host whose connections broke, until the scheduler says of what. */
+interface Orphans {
+  readonly calls: Set<Orphan>;
   readonly settled: Promise<void>;
   settle(): void;
 }
@@ -142,12 +147,12 @@ export class Routes {
     for (const pending of link?.forget(actor.key) ?? []) pending.lose(error(link!.left ? "unknown" : "no"));
     const orphans = this.#orphans.get(actor.host);
     if (orphans === undefined) return;
-    for (const pending of [...orphans.pending]) {
-      if (pending.key !== actor.key) continue;
-      orphans.pending.delete(pending);
-      pending.lose(error(orphans.left ? "unknown" : "no"));
+    for (const orphan of [...orphans.calls]) {
+      if (orphan.call.key !== actor.key) continue;
+      orphans.calls.delete(orphan);
+      orphan.call.lose(error(orphan.executed));
     }
-    if (orphans.pending.size === 0) orphans.settle();
+    if (orphans.calls.size === 0) orphans.settle();
   }
 
   /** Nobody of this client holds an actor any more. What is pending of it is still answered. */
@@ -239,38 +244,44 @@ export class Routes {
     }
   }
 
-  #ended(actor: Place, link: CallLink, { pending, info, error }: CallLinkEnd): void {
+  #ended(actor: Place, link: CallLink, { pending, unsent, info, error }: CallLinkEnd): void {
     const home = homeOf(actor);
     if (this.#links.get(home) === link) this.#links.delete(home);
-    if (this.#closed) return loseAll(pending, () => clientClosed("unknown"));
-    // Nothing of a link that never had a connection has left.
-    const left = error === undefined || info !== undefined;
-    const broke = left ? () => connectionBroke(actor, info) : () => neverConnected(actor, error);
-    loseAll(pending.filter((call) => call.repeatable), broke);
-    const calls = pending.filter((call) => !call.repeatable);
-    if (calls.length === 0) return;
-    if (!this.#options.schedulerAnswers()) return loseAll(calls, broke);
-    this.#await(actor, calls, left, broke);
+    const closed = this.#closed;
+    const orphans = [
+      ...pending.map((call): Orphan => ({
+        call,
+        executed: "unknown",
+        error: () => closed ? clientClosed("unknown") : connectionBroke(actor, info),
+      })),
+      ...unsent.map((call): Orphan => ({
+        call,
+        executed: "no",
+        error: () => closed ? clientClosed("no") : neverSent(actor, info, error),
+      })),
+    ];
+    if (closed || !this.#options.schedulerAnswers()) return loseAll(orphans);
+    loseAll(orphans.filter(({ call }) => call.repeatable));
+    this.#await(actor, orphans.filter(({ call }) => !call.repeatable));
   }
 
   /** Gives the scheduler time to say that the host is gone. */
-  #await(actor: Place, pending: readonly PendingCall[], left: boolean, error: () => Error): void {
+  #await(actor: Place, calls: readonly Orphan[]): void {
+    if (calls.length === 0) return;
     const existing = this.#orphans.get(actor.host);
     if (existing) {
-      for (const call of pending) existing.pending.add(call);
+      for (const call of calls) existing.calls.add(call);
       return;
     }
     const { promise: settled, resolve } = Promise.withResolvers<void>();
     const orphans: Orphans = {
-      pending: new Set(pending),
-      left,
-      error,
+      calls: new Set(calls),
       settled,
       settle: () => {
         if (this.#orphans.get(actor.host) !== orphans) return;
         this.#orphans.delete(actor.host);
         cancel();
-        loseAll([...orphans.pending], error);
+        loseAll(orphans.calls);
         resolve();
       },
     };
@@ -288,14 +299,15 @@ function homeOf(actor: Place): string {
   return `${actor.host}/${actor.home}`;
 }
 
-function loseAll(pending: readonly PendingCall[], error: () => Error): void {
-  for (const call of pending) call.lose(error());
+function loseAll(orphans: Iterable<Orphan>): void {
+  for (const { call, error } of orphans) call.lose(error());
 }
 
-function neverConnected(actor: Place, cause: Error): ConnectionLostError {
+function neverSent(actor: Place, info: CloseInfo | undefined, cause: Error | undefined): ConnectionLostError {
+  const why = cause?.message ?? (info?.reason || "the connection was lost before the call left");
   return new ConnectionLostError(
-    `Cannot reach ${actor.key} at ${actor.address || `worker ${actor.worker}`}: ${cause.message}`,
-    { executed: "no", cause },
+    `Cannot reach ${actor.key} at ${actor.address || `worker ${actor.worker}`}: ${why}`,
+    { executed: "no", ...(cause && { cause }) },
   );
 }
 

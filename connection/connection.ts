@@ -109,6 +109,14 @@ export class Connection {
   }
 
   /**
+   * Tells `take` of each message that was sent here and of which certainly no byte has left. To be asked while the receiver
+   * hears of the end: it is forgotten then. Bytes in the messages are good for this moment only.
+   */
+  eachUnsent(take: (message: Message) => void): void {
+    this.#outbox.eachUnsent(take);
+  }
+
+  /**
    * Sends what waits, but of long messages no more than may be on its way; then closes. The receiver hears of it at once.
    * A peer that does not read is sent nothing more.
    */
@@ -208,8 +216,11 @@ export class Connection {
   #end(info: CloseInfo): void {
     if (this.#closed) return;
     this.#closed = info;
-    this.#outbox.close();
-    this.#reassembly.clear();
-    this.receiver.onClose(info);
+    try {
+      this.receiver.onClose(info);
+    } finally {
+      this.#outbox.close();
+      this.#reassembly.clear();
+    }
   }
 }

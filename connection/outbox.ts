@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ACKNOWLEDGEMENT, cutPiece, FrameWriter, laneOf, type Message } from "../protocol/mod.ts";
+import { ACKNOWLEDGEMENT, cutPiece, FrameWriter, laneOf, type Message, readFrame } from "../protocol/mod.ts";
 import { Pace } from "./pace.ts";
 import { type SendLimits, SendQueue } from "./send_queue.ts";
 import type { FramePolicy } from "./transport.ts";
@@ -54,6 +54,8 @@ export class Outbox {
   #inFlight = 0;
   #queued = 0;
   #flushing = false;
+  /** Whether a frame is being given to the transport: if that ends now, nobody knows whether the frame left. */
+  #handing = false;
   #frames = 0;
   #closed = false;
   readonly #flushLater = () => {
@@ -174,6 +176,15 @@ export class Outbox {
     this.#pump();
   }
 
+  /** Tells `take` of each message of which no byte was given to the transport. Bytes in it are good for this moment only. */
+  eachUnsent(take: (message: Message) => void): void {
+    if (this.#handing) return;
+    for (const frame of this.#waiting) readFrame(frame, take);
+    readFrame(this.#batch.view(), take);
+    for (const { bytes, left } of this.#transfers) if (left === bytes.length) readFrame(bytes, take);
+    for (const held of this.#held.values()) for (const bytes of held) readFrame(bytes, take);
+  }
+
   /** Drops everything: nothing is sent any more. */
   close(): void {
     this.#closed = true;
@@ -272,9 +283,8 @@ export class Outbox {
       this.#inFlight += size;
       this.#pace.sent(size);
       this.#emitBatch();
-      this.#frames++;
       // Pieces are reported by themselves.
-      this.#sendFrame(cutPiece(transfer.bytes, { transfer: transfer.id, start: sent, size }));
+      this.#hand(cutPiece(transfer.bytes, { transfer: transfer.id, start: sent, size }));
       if (transfer.left === 0) this.#finish(transfer);
     }
     this.#weigh();
@@ -322,8 +332,14 @@ export class Outbox {
   }
 
   #emit(frame: Uint8Array): void {
-    this.#frames++;
     if (frame !== ACKNOWLEDGEMENT) this.queue.sent(frame.length);
+    this.#hand(frame);
+  }
+
+  #hand(frame: Uint8Array): void {
+    this.#frames++;
+    this.#handing = true;
     this.#sendFrame(frame);
+    this.#handing = false;
   }
 }

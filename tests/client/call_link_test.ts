@@ -124,8 +124,9 @@ describe("one-way calls over a link", () => {
     const sent = home.link.oneWayCallsSent!;
     await home.refuse(new Error("nobody there"));
     await sent;
-    const [{ pending, error }] = home.ends as [typeof home.ends[0]];
-    assertEquals([pending.length, error?.message, home.link.open], [1, "nobody there", false]);
+    const [{ pending, unsent, error }] = home.ends as [typeof home.ends[0]];
+    assertEquals([pending.length, unsent.length], [0, 1]);
+    assertEquals([error?.message, home.link.open], ["nobody there", false]);
   });
 });
 
@@ -140,6 +141,56 @@ describe("a call over a link", () => {
     assertEquals(home.link.withdraw(3), false);
     assertEquals(home.arrived.flatMap((message) => message.op === "call" ? [message.id] : []), [1, 3]);
     home.link.close("done");
+  });
+
+  it("does not leave any more once its actor is forgotten, for whom its loss said that it did not run", async () => {
+    const home = openLinkedHome();
+    const log: string[] = [];
+    home.link.call(callOf(1, home.link.slotOf(ACTOR), CallKind.method), pendingIn(log, "call 1"));
+    const other = { ...ACTOR, key: "Log-2345bcde" };
+    home.link.call(callOf(2, home.link.slotOf(other), CallKind.method), {
+      ...pendingIn(log, "call 2"),
+      key: other.key,
+    });
+    for (const pending of home.link.forget(ACTOR.key)) pending.lose(new Error("gone"));
+    await home.connect();
+    assertEquals(home.arrived.map((message) => "slot" in message && [message.op, message.slot]), [
+      ["attach", 2],
+      ["call", 2],
+    ]);
+    assertEquals(log, ["call 1 lost: gone"]);
+    home.link.close("done");
+  });
+
+  it("is known not to have left while it waits for the end of the turn, or behind another", async () => {
+    const home = openLinkedHome();
+    await home.connect();
+    const slot = home.link.slotOf(ACTOR);
+    const other = home.link.slotOf({ ...ACTOR, key: "Log-2345bcde" });
+    const log: string[] = [];
+    home.link.call(callOf(1, slot, CallKind.method), pendingIn(log, "sent"));
+    await delivered();
+    // Of 100 MB no more leaves at once than may be on its way; what follows to the same actor waits behind it.
+    const large = callOf(2, slot, CallKind.method, 100_000_000);
+    home.link.call(large, pendingIn(log, "in pieces"));
+    home.link.call(callOf(3, slot, CallKind.method), pendingIn(log, "behind it"));
+    home.link.call(callOf(4, other, CallKind.method, 100), pendingIn(log, "beside it"));
+    await Promise.resolve();
+    await Promise.resolve();
+    home.link.call(callOf(5, other, CallKind.method), pendingIn(log, "of this turn"));
+    // About a call that has left, and with the number of one.
+    home.link.cancel(1);
+    home.cut();
+    const [{ pending, unsent }] = home.ends as [typeof home.ends[0]];
+    for (const call of pending) call.lose(new Error("perhaps"));
+    for (const call of unsent) call.lose(new Error("never"));
+    assertEquals(log, [
+      "sent lost: perhaps",
+      "in pieces lost: perhaps",
+      "beside it lost: perhaps",
+      "behind it lost: never",
+      "of this turn lost: never",
+    ]);
   });
 
   it("is dropped: its answer is nobody's", async () => {

@@ -430,6 +430,50 @@ describe("the outbox", () => {
     assertEquals([wire.frames.length, wire.outbox.queuedBytes], [frames, 0]);
   });
 
+  it("knows of each message whether any byte of it has left, whatever was sent, taken and reported", () => {
+    const send = fc.record({ slot: fc.nat(3), size: fc.oneof(fc.nat(5), fc.nat(60), fc.nat(400)) });
+    const step = fc.oneof(send, send, send, fc.constant("flush"), fc.constant("report"), fc.nat(6));
+    const limits = fc.record({
+      sendQueueBytes: fc.integer({ min: 1, max: 1000 }),
+      sendQueueMessages: fc.integer({ min: 1, max: 10 }),
+    });
+    fc.assert(
+      fc.property(limits, fc.array(step, { maxLength: 40 }), (limits, steps) => {
+        const left = new Set<number>();
+        // The parts of a long message, by its transfer: the first holds its number.
+        const begun = new Set<number>();
+        const outbox = new Outbox(tiny, (frame) => {
+          for (const message of messagesOf(frame)) {
+            if (message.op === "call") left.add(message.id);
+            if (message.op !== "piece" || begun.has(message.transfer)) continue;
+            begun.add(message.transfer);
+            left.add(message.part[2]!);
+          }
+        }, { limits });
+        let sent = 0;
+        for (const step of steps) {
+          if (step === "flush") outbox.flush();
+          else if (step === "report") outbox.reported(10, 1000);
+          else if (typeof step === "number") outbox.openWindow(step * 16);
+          else outbox.send(call(step.slot, sent++, step.size));
+        }
+        const unsent: number[] = [];
+        outbox.eachUnsent((message) => message.op === "call" && unsent.push(message.id));
+        const all = Array.from({ length: sent }, (_, id) => id);
+        assertEquals(unsent.sort((one, other) => one - other), all.filter((id) => !left.has(id)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("claims nothing of what was being given to a transport that ended", () => {
+    let unsent = 0;
+    const outbox = new Outbox(tiny, () => outbox.eachUnsent(() => unsent++));
+    outbox.send(call(1, 1, 5));
+    outbox.flush();
+    assertEquals(unsent, 0);
+  });
+
   it("keeps the order of every lane, the window and the frame size, whatever is sent, taken and reported when", () => {
     const size = fc.oneof(fc.nat(5), fc.nat(60), fc.nat(800));
     const send = fc.record({

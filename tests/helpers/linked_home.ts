@@ -23,6 +23,8 @@ export interface LinkedHome {
   say(message: Message): Promise<void>;
   /** Ends the connection. */
   close(code: number): Promise<void>;
+  /** Cuts the connection, at once. */
+  cut(): void;
   /** How the link ended. */
   readonly ends: readonly CallLinkEnd[];
 }
@@ -75,6 +77,7 @@ export function openLinkedHome(): LinkedHome {
       home.send(message);
       await delivered();
     },
+    cut: () => here.abort(),
     async close(code) {
       home.close(code, "by the test");
       await delivered();
