@@ -19,7 +19,7 @@ interface DenoPlatform {
   readTextFileSync(path: string): string;
   readDir(path: URL): AsyncIterable<{ readonly name: string; readonly isFile: boolean; readonly isDirectory: boolean }>;
   readFile(path: URL): Promise<Uint8Array>;
-  createHttpClient?(options: { caCerts: string[] }): unknown;
+  createHttpClient?(options: { caCerts: string[] }): { close(): void };
   readonly stderr: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
   consoleSize(): { readonly columns: number };
 }
@@ -201,8 +201,30 @@ export function openWebSocket(
   if (!canSetHeaders()) return new WebSocket(address, [...protocols]);
   const extended: Record<string, unknown> = { protocols: [...protocols] };
   if (options.token !== undefined) extended["headers"] = { authorization: `Bearer ${options.token}` };
-  if (options.caCerts?.length) extended["client"] = deno!.createHttpClient!({ caCerts: [...options.caCerts] });
-  return new WebSocket(address, extended as unknown as string[]);
+  const { caCerts } = options;
+  const client = caCerts?.length ? deno!.createHttpClient!({ caCerts: [...caCerts] }) : undefined;
+  if (client) extended["client"] = client;
+  const socket = new WebSocket(address, extended as unknown as string[]);
+  if (client) {
+    // It is needed until the socket is open, or will not be.
+    const given = new AbortController();
+    given.signal.addEventListener("abort", () => client.close());
+    for (const event of ["open", "close"]) socket.addEventListener(event, () => given.abort());
+  }
+  return socket;
+}
+
+/** Lends what `fetch` needs to trust further certificate authorities, where that can be said. */
+export async function withTrust<T>(
+  caCerts: readonly string[] | undefined,
+  use: (trust: RequestInit) => Promise<T>,
+): Promise<T> {
+  const client = caCerts?.length ? deno?.createHttpClient?.({ caCerts: [...caCerts] }) : undefined;
+  try {
+    return await use(client ? { client } as RequestInit : {});
+  } finally {
+    client?.close();
+  }
 }
 
 /**

@@ -39,7 +39,15 @@ import {
   UnauthorizedError,
   WEBSOCKET_PATH,
 } from "../protocol/mod.ts";
-import { canSetHeaders, hasNagle, howToGiveAToken, openWebSocket, pageOrigin, runtimeName } from "./platform.ts";
+import {
+  canSetHeaders,
+  hasNagle,
+  howToGiveAToken,
+  openWebSocket,
+  pageOrigin,
+  runtimeName,
+  withTrust,
+} from "./platform.ts";
 
 /** Options of {@linkcode connectToScheduler}. */
 export interface SchedulerLinkOptions {
@@ -101,7 +109,7 @@ export function dialledTransport(socket: WebSocket): Transport {
  * Connects and introduces this client.
  *
  * @throws {UnauthorizedError} Where the token is missing or wrong, or the origin or host is refused.
- * @throws {ConnectionLostError} Where nobody answers.
+ * @throws {ConnectionLostError} Where nobody answers (`UNAVAILABLE`), or not by a TLS that is trusted (`TLS_ERROR`).
  * @throws {ProtocolError} Where the scheduler speaks no version that this library speaks.
  */
 export async function connectToScheduler(options: SchedulerLinkOptions): Promise<SchedulerLink> {
@@ -115,7 +123,7 @@ export async function connectToScheduler(options: SchedulerLinkOptions): Promise
     await opened(socket, address, signal);
   } catch (error) {
     if (signal.aborted || options.ticket !== undefined) throw error;
-    throw await whyRefused(address, token, error, signal);
+    throw await whyRefused(options, address, error);
   }
   return await SchedulerLink.introduce(dialledTransport(socket), address, options);
 }
@@ -141,25 +149,20 @@ async function fetchTicket(address: string, token: string, signal: AbortSignal):
 }
 
 /** A refused WebSocket says nothing; the same door over HTTP does. */
-async function whyRefused(
-  address: string,
-  token: string | undefined,
-  cause: unknown,
-  signal: AbortSignal,
-): Promise<Error> {
+async function whyRefused(options: SchedulerLinkOptions, address: string, cause: unknown): Promise<Error> {
+  const { token, caCerts, signal } = options;
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   try {
-    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const response = await fetch(httpAddress(address, "/api/v1/identity"), { headers, signal });
-    if (response.status === 401) {
+    return await withTrust(caCerts, async (trust) => {
+      const response = await fetch(httpAddress(address, "/api/v1/identity"), { ...trust, headers, signal });
+      if (!response.ok && response.status !== 401) return await refused(address, response);
       await response.body?.cancel();
-      return howToGiveAToken(address, token);
-    }
-    if (!response.ok) return await refused(address, response);
-    await response.body?.cancel();
+      if (response.status === 401) return howToGiveAToken(address, token);
+      return cause instanceof Error ? cause : unreachable(address, cause);
+    });
   } catch (found) {
-    return unreachable(address, found);
+    return untrusted(address, found) ?? unreachable(address, found);
   }
-  return cause instanceof Error ? cause : unreachable(address, cause);
 }
 
 async function refused(address: string, response: Response): Promise<Error> {
@@ -168,6 +171,24 @@ async function refused(address: string, response: Response): Promise<Error> {
   if (response.status === 403 || response.status === 421) return new UnauthorizedError(message, { executed: "no" });
   if (response.status === 426) return new ProtocolError(message);
   return new ConnectionLostError(message, { executed: "no" });
+}
+
+/**
+ * The error of a server that was reached, but not by TLS: its certificate is not trusted, or it speaks none. `undefined`
+ * where something else was `found`. No platform says it but in words.
+ */
+export function untrusted(address: string, found: unknown): ConnectionLostError | undefined {
+  const said: string[] = [];
+  for (let error = found; error instanceof Error; error = error.cause) said.push(error.message);
+  const reason = said.at(-1)?.split(": ").slice(-2).join(": ");
+  if (!address.startsWith("wss:") || !/certificate|corrupt message|handshake|\b(TLS|SSL)\b/i.test(said.join(" "))) {
+    return undefined;
+  }
+  return new ConnectionLostError(
+    `Cannot connect to ${address}: no secure connection comes about (${reason}). Trust the authority of its certificate ` +
+      "by the option caCerts, or check whether it speaks TLS",
+    { code: "TLS_ERROR", cause: found },
+  );
 }
 
 function unreachable(address: string, cause: unknown): ConnectionLostError {
@@ -179,7 +200,7 @@ function unreachable(address: string, cause: unknown): ConnectionLostError {
     `Cannot connect to ${address}: ${found}. Start one with deno task scheduler${
       isForeign ? ` --allow-origin ${page}` : ""
     }, or check the address`,
-    { executed: "no", cause },
+    { code: "UNAVAILABLE", cause },
   );
 }
 

@@ -12,8 +12,8 @@ import {
   TICKET_SUBPROTOCOL,
   UnauthorizedError,
 } from "../protocol/mod.ts";
-import { openWebSocket } from "../client/platform.ts";
-import { dialledTransport, httpAddress } from "../client/scheduler_link.ts";
+import { openWebSocket, withTrust } from "../client/platform.ts";
+import { dialledTransport, httpAddress, untrusted } from "../client/scheduler_link.ts";
 
 /** Options of {@linkcode dialScheduler}. */
 export interface DialOptions {
@@ -80,27 +80,26 @@ export async function dialScheduler(options: DialOptions): Promise<Dialled> {
 /** A refused WebSocket says nothing; the same door over HTTP does. */
 async function whyRefused(options: DialOptions, cause: unknown): Promise<Error> {
   const { address, token, caCerts, signal } = options;
-  const unreachable = new ConnectionLostError(`Cannot reach a scheduler at ${address}`, { executed: "no", cause });
-  const client = caCerts?.length ? Deno.createHttpClient({ caCerts: [...caCerts] }) : undefined;
+  const unreachable = new ConnectionLostError(`Cannot reach a scheduler at ${address}`, { code: "UNAVAILABLE", cause });
   try {
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const response = await fetch(httpAddress(address, "/api/v1/identity"), {
-      headers,
-      ...(client && { client }),
-      ...(signal && { signal }),
+    return await withTrust(caCerts, async (trust) => {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const response = await fetch(httpAddress(address, "/api/v1/identity"), {
+        ...trust,
+        headers,
+        ...(signal && { signal }),
+      });
+      const said = (await response.text()).slice(0, 300).trim();
+      if (response.status === 401) return howToGiveAToken(address, token);
+      const message = `Cannot connect to the scheduler at ${address}: it answered ${response.status}${
+        said && `: ${said}`
+      }`;
+      if (response.status === 403 || response.status === 421) return new UnauthorizedError(message, { executed: "no" });
+      if (response.status === 426) return new ProtocolError(message, { code: "VERSION_MISMATCH" });
+      return response.ok ? unreachable : new ConnectionLostError(message, { executed: "no", cause });
     });
-    const said = (await response.text()).slice(0, 300).trim();
-    if (response.status === 401) return howToGiveAToken(address, token);
-    const message = `Cannot connect to the scheduler at ${address}: it answered ${response.status}${
-      said && `: ${said}`
-    }`;
-    if (response.status === 403 || response.status === 421) return new UnauthorizedError(message, { executed: "no" });
-    if (response.status === 426) return new ProtocolError(message, { code: "VERSION_MISMATCH" });
-    return response.ok ? unreachable : new ConnectionLostError(message, { executed: "no", cause });
-  } catch {
-    return unreachable;
-  } finally {
-    client?.close();
+  } catch (found) {
+    return untrusted(address, found) ?? unreachable;
   }
 }
 

@@ -44,7 +44,7 @@ export async function register(options: RegisterOptions): Promise<WorkerLink> {
       return await tryOnce(options);
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof UnauthorizedError || isVersionMismatch(error)) throw error;
+      if (error instanceof UnauthorizedError || isVersionMismatch(error) || isUntrusted(error)) throw error;
       const waited = clock.now() - since;
       if (waited >= deathTimeout) throw gaveUp(settings, waited, error);
       if (attempt === 0) {
@@ -101,6 +101,10 @@ export function describeEnd({ code, reason }: CloseInfo): string {
 
 function isVersionMismatch(error: unknown): boolean {
   return error instanceof ProtocolError;
+}
+
+function isUntrusted(error: unknown): boolean {
+  return error instanceof ConnectionLostError && error.code === "TLS_ERROR";
 }
 
 function gaveUp(settings: WorkerSettings, waited: number, cause: unknown): ConnectionLostError {

@@ -16,6 +16,8 @@ import {
   UnauthorizedError,
 } from "../../mod.ts";
 import { Counter } from "../../examples/counter.ts";
+import { serveScheduler } from "../../scheduler/mod.ts";
+import { startWorker } from "../../worker/mod.ts";
 import { Unborn } from "../fixtures/end_to_end_actors.ts";
 
 const COUNTER = import.meta.resolve("../../examples/counter.ts");
@@ -85,7 +87,26 @@ describe("what is refused, and how", () => {
     );
     assertStringIncludes(error.message, `127.0.0.1:${port}`);
     assertStringIncludes(error.message, "deno task scheduler");
-    assertEquals(error.executed, "no");
+    assertEquals([error.code, error.executed, error.retryable], ["UNAVAILABLE", "no", true]);
+  });
+
+  it("a scheduler whose certificate is of an unknown authority, or that speaks no TLS", async () => {
+    const pem = (name: string) => Deno.readTextFile(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
+    const [cert, key, authority] = await Promise.all(["cert", "key", "authority"].map(pem));
+    await using scheduler = await serveScheduler({ port: 0, token: "x", tls: { cert: cert!, key: key! } });
+    const plain = cluster.address.replace("ws:", "wss:");
+    for (const address of [scheduler.address, plain]) {
+      const error = await assertRejects(() => Client.connect(address, { token: "x" }), ConnectionLostError);
+      assertEquals([error.code, error.executed, error.retryable], ["TLS_ERROR", "no", false], error.message);
+      assertStringIncludes(error.message, "caCerts");
+      // A worker does not try again and again.
+      const same = await assertRejects(() => startWorker({ scheduler: address, token: "x" }), ConnectionLostError);
+      assertEquals(same.message, error.message);
+    }
+    // Who trusts the authority is let in, or hears what else is wrong.
+    const caCerts = [authority!];
+    await (await Client.connect(scheduler.address, { token: "x", caCerts })).close();
+    await assertRejects(() => Client.connect(scheduler.address, { token: "wrong", caCerts }), UnauthorizedError);
   });
 
   it("a token that is wrong", async () => {
