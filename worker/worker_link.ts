@@ -21,8 +21,11 @@ import {
   workerWelcome,
 } from "../protocol/mod.ts";
 
-/** Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. */
-const PING_INTERVAL = 3000;
+/**
+ * Milliseconds between pings to the scheduler; three without an answer, and it is taken for gone. That has to come before
+ * the scheduler gives the worker up, after ten seconds: else a key could live here and elsewhere at once.
+ */
+const PING_INTERVAL = 2000;
 
 /** What a link tells its owner. */
 export interface WorkerLinkOptions {

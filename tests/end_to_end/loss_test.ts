@@ -112,6 +112,59 @@ describe("a scheduler that is killed", () => {
   });
 });
 
+describe("a scheduler that is killed and started again", () => {
+  it("31. takes its workers in again, without the actors that they had, and its clients anew", async () => {
+    const token = "0".repeat(64);
+    const flags = ["--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-sys", "--allow-run"];
+    const startScheduler = (port: number) =>
+      ChildProcess.start({
+        name: "scheduler",
+        module: new URL("../../scheduler/main.ts", import.meta.url),
+        flags,
+        args: ["--child", "--port", `${port}`],
+        token,
+      });
+    const first = await startScheduler(0);
+    const address = String(first.ready["address"]);
+    const { child: worker } = await ChildProcess.start({
+      name: "worker",
+      module: new URL("../../worker/main.ts", import.meta.url),
+      flags: [...flags, "--unstable-worker-options"],
+      args: ["--child", address, "--name", "worker-1"],
+      token,
+    });
+    const routes = await Promise.all([true, false].map((directToWorkers) => {
+      return Client.connect(address, { token, directToWorkers });
+    }));
+    const waiters = await Promise.all(routes.map(async (client, index) => {
+      return await client.submit(Waiter, { actor: true, key: `waiter-${index}` });
+    }));
+    const pending = (await Promise.all(waiters.map((waiter, index) => hundredWaits(waiter, routes[index]!)))).flat();
+    const { hostPid } = await workerOf(routes[0]!, "waiter-0");
+    Deno.kill(first.child.pid, "SIGKILL");
+    for (const error of await Promise.all(pending)) {
+      assertInstanceOf(error, ConnectionLostError);
+      assertEquals(error.executed, "unknown");
+    }
+    await eventually(2000, () => Promise.resolve(!isAlive(hostPid)));
+    for (const waiter of waiters) {
+      const later = await assertRejects(async () => await waiter.set(), ConnectionLostError);
+      assertEquals(later.executed, "no");
+    }
+    const second = await startScheduler(Number(new URL(address).port));
+    {
+      await using client = await Client.connect(address, { token });
+      await using waiter = await client.submit(Waiter, { actor: true, key: "waiter-0" });
+      await waiter.set();
+      const { workers } = await client.schedulerInfo();
+      assertEquals(workers.map(({ name, actors }) => [name, actors.length]), [["worker-1", 1]]);
+    }
+    for (const client of routes) await client.close();
+    await worker.close();
+    for (const { child } of [first, second]) await child.close();
+  });
+});
+
 describe("a nanny that is killed", () => {
   it("leaves no host behind", async () => {
     await using cluster = await LocalCluster.start({ workers: 1 });

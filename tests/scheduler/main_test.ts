@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { openWebSocket } from "../../client/platform.ts";
+import { dialledTransport, webSocketAddress } from "../../client/scheduler_link.ts";
+import { greet } from "../../connection/mod.ts";
+import { CloseCode, type CloseInfo, encodeBody, randomHex, SUBPROTOCOL, TROUPE_VERSION } from "../../protocol/mod.ts";
 import { readFlags, UsageError } from "../../scheduler/flags.ts";
 
 const MAIN = new URL("../../scheduler/main.ts", import.meta.url).href;
@@ -161,6 +165,30 @@ describe("deno task scheduler", () => {
     assert(performance.now() - started < 2000, "It ends within two seconds");
     assertMatch(logged, new RegExp(`Listening on .*${address}`));
     assertEquals(logged.includes(TOKEN), false);
+  });
+
+  it("36. SIGTERM with 100 WebSockets: each is told that it goes away, and it ends within two seconds with 0", async () => {
+    const { child, stdout, stderr } = start({ args: ["--port", "0"] });
+    const [, address] = await stdout.until(/^Scheduler at +(ws:\S+)\n.*\n.*\n/);
+    const ends: Promise<CloseInfo>[] = [];
+    const welcomes = Array.from({ length: 100 }, () => {
+      const { promise, resolve } = Promise.withResolvers<CloseInfo>();
+      ends.push(promise);
+      const socket = openWebSocket(webSocketAddress(address!), [SUBPROTOCOL], { token: TOKEN });
+      return greet(dialledTransport(socket), {
+        role: "client",
+        session: randomHex(16),
+        body: encodeBody({ troupe: TROUPE_VERSION, runtime: "test" }),
+        receiver: { onMessage() {}, onClose: resolve },
+      }).welcome;
+    });
+    await Promise.all(welcomes);
+    const started = performance.now();
+    child.kill("SIGTERM");
+    for (const { code, local } of await Promise.all(ends)) assertEquals([code, local], [CloseCode.goingAway, false]);
+    const [{ code }] = await Promise.all([child.status, stdout.all(), stderr.all()]);
+    assertEquals(code, 0);
+    assert(performance.now() - started < 2000, "It ends within two seconds");
   });
 
   it("as a child takes its token from stdin, prints one line of JSON, and ends when stdin ends", async () => {
