@@ -307,7 +307,8 @@ function neverSent(actor: Place, info: CloseInfo | undefined, cause: Error | und
   const why = cause?.message ?? (info?.reason || "the connection was lost before the call left");
   return new ConnectionLostError(
     `Cannot reach ${actor.key} at ${actor.address || `worker ${actor.worker}`}: ${why}`,
-    { executed: "no", ...(cause && { cause }) },
+    // The next call opens another way, where there is one.
+    { executed: "no", retryable: !(cause instanceof ConnectionLostError) || cause.retryable, ...(cause && { cause }) },
   );
 }
 

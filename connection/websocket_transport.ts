@@ -97,7 +97,7 @@ export function opened(socket: WebSocket, address: string, signal?: AbortSignal)
   if (socket.readyState === WebSocket.OPEN) return Promise.resolve();
   if (socket.readyState !== WebSocket.CONNECTING) {
     return Promise.reject(
-      new ConnectionLostError(`Cannot connect to ${address}: the socket is closed`, { executed: "no" }),
+      new ConnectionLostError(`Cannot connect to ${address}: the socket is closed`, { code: "UNAVAILABLE" }),
     );
   }
   return new Promise((resolve, reject) => {
@@ -117,7 +117,7 @@ export function opened(socket: WebSocket, address: string, signal?: AbortSignal)
       }
       settle(() =>
         reject(
-          new ConnectionLostError(`Cannot connect to ${address}${found ? `: ${found}` : ""}`, { executed: "no" }),
+          new ConnectionLostError(`Cannot connect to ${address}${found ? `: ${found}` : ""}`, { code: "UNAVAILABLE" }),
         )
       )();
     };

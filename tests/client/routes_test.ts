@@ -80,7 +80,8 @@ function openRoutes(schedulerAnswers = true) {
         fail() {},
         lose(error) {
           if (!(error instanceof ActorLostError)) assertInstanceOf(error, ConnectionLostError);
-          lost.push(`${actor.home}: ${error.name}, ${error.executed}`);
+          const again = error.retryable ? ", try again" : "";
+          lost.push(`${actor.home}: ${error.name}, ${error.executed}${again}`);
         },
       });
     },
@@ -124,7 +125,10 @@ describe("calls to several homes of one host, whose links end together", () => {
     it(`each say themselves whether they can have run, where the scheduler says nothing (${first} first)`, async () => {
       const { clock, lost, routes } = await endBoth(first);
       clock.advance(1000);
-      assertEquals(lost.sort(), ["shared-1: ConnectionLostError, unknown", "shared-2: ConnectionLostError, no"]);
+      assertEquals(lost.sort(), [
+        "shared-1: ConnectionLostError, unknown",
+        "shared-2: ConnectionLostError, no, try again",
+      ]);
       routes.close();
     });
 
@@ -147,7 +151,10 @@ describe("calls to several homes of one host, whose links end together", () => {
     const transport = await scene.reach(ONE.home);
     transport.abort();
     await scene.refuse(OTHER.home);
-    assertEquals(scene.lost, ["shared-1: ConnectionLostError, unknown", "shared-2: ConnectionLostError, no"]);
+    assertEquals(scene.lost, [
+      "shared-1: ConnectionLostError, unknown",
+      "shared-2: ConnectionLostError, no, try again",
+    ]);
   });
 });
 

@@ -267,16 +267,18 @@ describe("a nanny and its scheduler", () => {
       const running = Array.from({ length: 50 }, () => direct.call(sleepers, "sleep", 1000));
       const elsewhere = relayed.call(shared, "sleep", 1000);
       await Promise.all([direct.call(sleepers, "echo", 1), relayed.call(shared, "echo", 1)]);
+      const left = performance.now();
       const leaving = worker.close(5000);
       await nanny.next("drain");
       // The order to leave reaches the host by another way than the calls: they are taken until then.
       const refused = await assertRejects(async () => {
         while (true) await relayed.call(shared, "echo", 2);
       }, ActorLostError);
-      assertEquals([refused.code, refused.executed], ["DRAINING", "no"]);
+      assertEquals([refused.code, refused.executed, refused.retryable], ["DRAINING", "no", true]);
       assertEquals(await Promise.all(running), running.map(() => 1000));
       assertEquals(await elsewhere, 1000);
       await leaving;
+      assertLess(performance.now() - left, 6000);
     });
   });
 
