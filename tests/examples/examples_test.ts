@@ -52,9 +52,11 @@ describe("the parameter server", () => {
     );
     assertEquals(await server.updates, 600);
     assert(before > 5);
-    for (const loss of losses) assertLess(loss, 0.05);
+    // The first to end may have ended long before the others.
+    for (const loss of losses) assertLess(loss, before);
     const weights = await server.weights();
     assert(weights instanceof Float64Array);
+    assertLess(evaluate(weights, generate(1)).loss, 0.05);
     for (const [i, weight] of weights.entries()) assertAlmostEquals(weight, HIDDEN[i]!, 0.05);
   });
 
