@@ -25,7 +25,7 @@ import {
 } from "../protocol/mod.ts";
 import { CallLink, type CallLinkEnd, type PendingCall } from "./call_link.ts";
 import type { LendOptions } from "./lent_values.ts";
-import { isRefusedByWorkers, openWebSocket, runtimeName } from "./platform.ts";
+import { isRefusedByWorkers, openWebSocket, runtimeName, withTrust } from "./platform.ts";
 import { dialledTransport, httpAddress } from "./scheduler_link.ts";
 
 /** How long the scheduler's word is awaited when a connection to a worker broke: is the actor lost, or only the way to it? */
@@ -234,9 +234,11 @@ export class Routes {
     const abort = new AbortController();
     const cancel = this.#options.clock.setTimer(PROBE_TIME, () => abort.abort());
     try {
-      const response = await fetch(httpAddress(address, "/healthz"), { signal: abort.signal });
-      await response.body?.cancel();
-      return response.ok;
+      return await withTrust(this.#options.caCerts, async (trust) => {
+        const response = await fetch(httpAddress(address, "/healthz"), { ...trust, signal: abort.signal });
+        await response.body?.cancel();
+        return response.ok;
+      });
     } catch {
       return false;
     } finally {
