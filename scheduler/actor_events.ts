@@ -8,7 +8,7 @@ import { ActorStartError, CallTimeoutError, NoWorkerError, type NoWorkerErrorOpt
 import { move, vacate } from "./assignment.ts";
 import { expireNext } from "./admission.ts";
 import { begin, settleWaiters, unlink } from "./dependencies.ts";
-import { fail, leave, lose, sendDestroy, stop } from "./endings.ts";
+import { fail, leave, lose, stop } from "./endings.ts";
 import type { EventOf } from "./events.ts";
 import { holdAll } from "./holding.ts";
 import { describeOffer, type Wishes } from "./placement.ts";
@@ -19,7 +19,7 @@ import { failTask } from "./task_endings.ts";
 import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
 import { refusalOf } from "./task_queue.ts";
 
-/** An actor stands: all who wait for it get its reference. One that nobody wants any more is destroyed. */
+/** An actor stands: all who wait for it get its reference. One that is not known is destroyed. */
 export function onCreated(turn: Turn, event: EventOf<"created">): void {
   const { worker, host, key, incarnation, body } = event;
   const actor = findActor(turn, event);
@@ -27,7 +27,6 @@ export function onCreated(turn: Turn, event: EventOf<"created">): void {
     turn.instructions.push({ type: "sendDestroy", worker, key, incarnation });
     return;
   }
-  if (actor.state === "stopping") return sendDestroy(turn, actor);
   if (actor.state !== "starting") return;
   const { home, homeKind, address, tag, manifest } = body;
   const hostAddress = turn.state.workers.get(worker)?.host?.address ?? "";

@@ -23,7 +23,7 @@ export const ACTOR_TRANSITIONS: Readonly<Record<ActorState, Readonly<Partial<Rec
     running: "the host created it",
     waiting: "its creation failed, and retries are left",
     blocked: "the same, and one of its arguments was lost meanwhile",
-    stopping: "released, cancelled, or its timeout passed: destroyed as soon as it is created",
+    stopping: "released, cancelled, or its timeout passed: the host is told to destroy",
     gone: "its creation failed, or its host was lost",
   },
   running: {

@@ -16,8 +16,8 @@ import { removeRecord, withRecord } from "./task_record.ts";
 import { failureOf, statusOf, tellHolders, type Turn } from "./turn.ts";
 
 /**
- * Takes an actor from all who hold it: it is gone at once where it has no worker, else when its host says so. One that
- * is being created is destroyed as soon as it stands.
+ * Takes an actor from all who hold it: it is gone at once where it has no worker, else when its host says so. The host
+ * gives up a creation that is under way, as its constructor or factory may never come back.
  *
  * @param cause For the story.
  * @param error For those who look it up.
@@ -26,14 +26,13 @@ export function stop(turn: Turn, actor: ActorRecord, cause: string, error: () =>
   letGo(turn, actor, error);
   if (actor.waiters.size > 0) failWaiters(turn, actor, failureOf(error()));
   if (actor.state === "blocked" || actor.state === "waiting") return leave(turn, actor, cause);
-  if (actor.state === "running") sendDestroy(turn, actor);
+  sendDestroy(turn, actor);
   unlink(turn, actor);
   actor.dependencies = [];
   move(turn, actor, "stopping", cause);
 }
 
-/** Tells the host of an actor to destroy it. */
-export function sendDestroy(turn: Turn, actor: ActorRecord): void {
+function sendDestroy(turn: Turn, actor: ActorRecord): void {
   const { worker, key, incarnation } = actor;
   turn.instructions.push({ type: "sendDestroy", worker: worker!, key, incarnation: incarnation! });
 }

@@ -103,6 +103,8 @@ export class IsolatePool {
   readonly #seats = new Set<Seat>();
   /** By incarnation. */
   readonly #residents = new Map<string, Resident>();
+  /** Incarnations that are wanted and have no seat yet. */
+  readonly #coming = new Set<string>();
   readonly #started: Record<HomeKind, number> = { inline: 1, shared: 0, dedicated: 0, process: 0 };
 
   constructor(options: IsolatePoolOptions) {
@@ -122,7 +124,8 @@ export class IsolatePool {
     const { key, permissions = "inherit" } = order;
     const kind = homeHere(order.home, permissions, this.#options);
     if (kind === undefined) return refused(noSuchHome(key, order.home, permissions));
-    const graph = await this.#options.graphOf(order.target);
+    const graph = await this.#graphFor(order);
+    if (graph === undefined) return refused(notWanted(key));
     const isOwn = kind === "dedicated" || kind === "process";
     const seat = isOwn ? this.#open(kind, { ...order, graph }) : this.#choose(kind, graph);
     if (seat === undefined) return refused(cannotReload(order.target));
@@ -140,11 +143,25 @@ export class IsolatePool {
   /** Ends an actor that nobody holds; `onEnded` says when it is gone. */
   async destroy(key: string, incarnation: string, reason: LossReason | "released" = "released"): Promise<void> {
     const resident = this.#residents.get(incarnation);
-    if (resident === undefined) return this.#options.onEnded(key, incarnation, reason);
+    if (resident === undefined) {
+      if (!this.#coming.delete(incarnation)) this.#options.onEnded(key, incarnation, reason);
+      return;
+    }
     // Where the isolate ends meanwhile, that is what is told of the actor; where the creation fails, it tells.
     await resident.seat.started.then((isolate) => isolate.destroy(key, incarnation, reason)).catch(() => {});
     await resident.settled;
     if (this.#remove(resident)) this.#options.onEnded(key, incarnation, reason);
+  }
+
+  /** What an actor to come imports; `undefined` where it was destroyed meanwhile. */
+  async #graphFor({ target, incarnation }: PoolOrder): Promise<ModuleGraph | undefined> {
+    this.#coming.add(incarnation);
+    try {
+      const graph = await this.#options.graphOf(target);
+      return this.#coming.has(incarnation) ? graph : undefined;
+    } finally {
+      this.#coming.delete(incarnation);
+    }
   }
 
   /** Serves a caller of a home whose frames are relayed. */
@@ -256,6 +273,13 @@ export class IsolatePool {
   #closeIfDone(seat: Seat): void {
     if (seat.closing && seat.actors.size === 0) seat.isolate?.close(CLOSE_TIME).catch(() => {});
   }
+}
+
+function notWanted(key: string): ActorLostError {
+  return new ActorLostError(`Cannot create ${key}: it was released before it had begun`, {
+    executed: "no",
+    reason: "released",
+  });
 }
 
 function refused(error: Error): PoolOutcome {

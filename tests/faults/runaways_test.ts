@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertLess } from "@std/assert"
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { LocalCluster } from "../../cluster/mod.ts";
 import { type Actor, ActorLostError, CallTimeoutError, Client, RemoteError, withOptions } from "../../mod.ts";
-import { Runaway, RunawayInline, spinForEver, square, Unborn } from "../fixtures/runaway_actors.ts";
+import { neverBorn, Runaway, RunawayInline, spinForEver, square, Unborn } from "../fixtures/runaway_actors.ts";
 import { isAlive } from "../helpers/processes.ts";
 import { errorOf, eventually } from "../semantics/stage.ts";
 
@@ -101,6 +101,17 @@ describe("6. what runs away", () => {
     assert(error instanceof CallTimeoutError || error instanceof ActorLostError, String(error));
     await using next = await client.submit(Runaway, { actor: true, isolation: "dedicated" });
     assertEquals(await next.increment(), 1);
+  });
+
+  it("18. a factory that never settles is given up with its submission, wherever it runs, and its key is free", async () => {
+    const key = `unborn-${crypto.randomUUID()}`;
+    for (const isolation of ["inline", "shared", "dedicated", "process"] as const) {
+      const future = client.submit(neverBorn, { actor: true, isolation, key, timeout: 500 });
+      const error = await errorOf(future);
+      assert(error instanceof CallTimeoutError && error.executed === "unknown", String(error));
+      await using next = await client.submit(Runaway, { actor: true, key, timeout: 10_000 });
+      assertEquals(await next.increment(), 1);
+    }
   });
 
   it("a task that does not stop when it is cancelled loses its isolate, and the next one runs", async () => {

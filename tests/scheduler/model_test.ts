@@ -187,16 +187,16 @@ class Model {
         if (record?.host) simulation.run({ type: "hostDraining", worker, incarnation: record.host.incarnation });
         return;
       case "create": {
-        const creating = hostedIn(simulation, ["creating"], what);
+        const creating = hostedIn(simulation, ["creating", "unwanted"], what);
         return creating ? simulation.created(creating, `home ${what % 2}`) : undefined;
       }
       case "fail": {
-        const creating = hostedIn(simulation, ["creating"], what);
+        const creating = hostedIn(simulation, ["creating", "unwanted"], what);
         return creating ? simulation.createFailed(creating) : undefined;
       }
       case "end":
       case "destroy": {
-        const ending = hostedIn(simulation, kind === "end" ? ["running"] : ["destroying"], what);
+        const ending = hostedIn(simulation, kind === "end" ? ["running"] : ["destroying", "unwanted"], what);
         return ending ? simulation.ended(ending, kind === "end" ? "isolate-exit" : "released") : undefined;
       }
       case "fire timer": {
@@ -223,7 +223,12 @@ class Model {
     assertEquals(new Set(simulation.hosted.keys()), new Set(believed.map(({ incarnation }) => incarnation!)));
     for (const hosted of simulation.hosted.values()) {
       const state = simulation.state.actors.get(hosted.key)!.state;
-      const fits = { creating: ["starting", "stopping"], running: ["running"], destroying: ["stopping"] }[hosted.phase];
+      const fits = {
+        creating: ["starting"],
+        unwanted: ["stopping"],
+        running: ["running"],
+        destroying: ["stopping"],
+      }[hosted.phase];
       assert(fits.includes(state), `${hosted.key} is ${hosted.phase} in its host and ${state} in the table`);
     }
   }

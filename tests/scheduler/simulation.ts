@@ -19,7 +19,8 @@ export interface HostedActor {
   readonly host: string;
   readonly key: string;
   readonly incarnation: string;
-  phase: "creating" | "running" | "destroying";
+  /** `unwanted`: to be destroyed before it stands. */
+  phase: "creating" | "unwanted" | "running" | "destroying";
 }
 
 /** A status that a client was sent. */
@@ -141,8 +142,9 @@ export class Simulation {
 
   /** The host in which the actor is being created has created it. */
   created(key: string, home = "main"): void {
-    const actor = this.#find(key, "creating");
-    actor.phase = "running";
+    const actor = this.#find(key, "creating", "unwanted");
+    // What its host had said before it heard that.
+    actor.phase = actor.phase === "unwanted" ? "destroying" : "running";
     const { worker, host, incarnation } = actor;
     const body = {
       home,
@@ -156,7 +158,7 @@ export class Simulation {
 
   /** The host could not create it. */
   createFailed(key: string, executed: Executed = "yes"): void {
-    const { worker, host, incarnation } = this.#forget(this.#find(key, "creating"));
+    const { worker, host, incarnation } = this.#forget(this.#find(key, "creating", "unwanted"));
     this.run({ type: "createFailed", worker, host, key, incarnation, executed, error: new Uint8Array([9]) });
   }
 
@@ -223,16 +225,19 @@ export class Simulation {
       case "sendDestroy": {
         const actor = this.hosted.get(instruction.incarnation);
         if (actor) {
-          assert(actor.phase === "running", `${actor.key} is destroyed while it is ${actor.phase}`);
-          actor.phase = "destroying";
+          const { phase } = actor;
+          assert(phase === "creating" || phase === "running", `${actor.key} is destroyed while it is ${phase}`);
+          actor.phase = phase === "creating" ? "unwanted" : "destroying";
         }
       }
     }
   }
 
-  #find(key: string, phase?: HostedActor["phase"]): HostedActor {
-    const found = [...this.hosted.values()].find((actor) => actor.key === key && (!phase || actor.phase === phase));
-    assert(found, `${key} is ${phase ?? "in a host"}`);
+  #find(key: string, ...phases: HostedActor["phase"][]): HostedActor {
+    const found = [...this.hosted.values()].find((actor) => {
+      return actor.key === key && (phases.length === 0 || phases.includes(actor.phase));
+    });
+    assert(found, `${key} is ${phases.join(" or ") || "in a host"}`);
     return found;
   }
 

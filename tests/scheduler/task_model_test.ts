@@ -364,7 +364,7 @@ class Model {
     for (const { key, phase } of [...simulation.hosted.values()]) {
       if (phase === "creating") simulation.created(key);
     }
-    for (const { key, phase } of [...simulation.hosted.values()]) if (phase === "destroying") simulation.ended(key);
+    for (const { key, phase } of [...simulation.hosted.values()]) if (phase !== "running") simulation.ended(key);
   }
 
   #addWorker(worker: string): void {

@@ -213,13 +213,23 @@ describe("waiting", () => {
 });
 
 describe("releasing", () => {
-  it("while the actor is being created destroys it when it stands", () => {
+  it("while the actor is being created has it given up: its constructor may never come back", () => {
     const simulation = new Simulation();
     simulation.addWorker("a");
     simulation.addClient("one");
     simulation.submit("one", "Net");
     simulation.run({ type: "released", client: "one", keys: ["Net"] });
-    assertEquals([...simulation.hosted.values()][0]!.phase, "creating");
+    assertEquals([...simulation.hosted.values()][0]!.phase, "unwanted");
+    simulation.createFailed("Net", "unknown");
+    assertEquals(simulation.state.actors.size, 0);
+  });
+
+  it("while its host says that it stands destroys it, and tells that once", () => {
+    const simulation = new Simulation();
+    simulation.addWorker("a");
+    simulation.addClient("one");
+    simulation.submit("one", "Net");
+    simulation.run({ type: "released", client: "one", keys: ["Net"] });
     simulation.created("Net");
     assertEquals([...simulation.hosted.values()][0]!.phase, "destroying");
     simulation.ended("Net");

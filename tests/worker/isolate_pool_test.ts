@@ -260,6 +260,16 @@ describe("a host's isolates", () => {
     assertEquals(ended, ["unknown released"]);
   });
 
+  it("do not begin with an actor that was destroyed before it had a place", async () => {
+    const { pool, ended, started, order } = setUp();
+    const unwanted = order("dedicated");
+    const creation = pool.create(unwanted);
+    await pool.destroy(unwanted.key, unwanted.incarnation);
+    const error = errorOf(await creation);
+    assert(error instanceof ActorLostError && error.executed === "no", String(error));
+    assertEquals([ended, started], [[], []]);
+  });
+
   it("serve relayed callers, and turn away those of a home that is not there", async () => {
     const { pool, create, started } = setUp();
     const home = await create("shared");
