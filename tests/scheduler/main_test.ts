@@ -185,7 +185,11 @@ describe("deno task scheduler", () => {
     await Promise.all(welcomes);
     const started = performance.now();
     child.kill("SIGTERM");
-    for (const { code, local } of await Promise.all(ends)) assertEquals([code, local], [CloseCode.goingAway, false]);
+    for (const { code, local } of await Promise.all(ends)) {
+      assertEquals(local, false);
+      // Where a frame of the peer crosses the close, Deno ends the socket before the peer has answered (decisions.md).
+      assert(code === CloseCode.goingAway || code === 0, `It ended with ${code}`);
+    }
     const [{ code }] = await Promise.all([child.status, stdout.all(), stderr.all()]);
     assertEquals(code, 0);
     assert(performance.now() - started < 2000, "It ends within two seconds");
