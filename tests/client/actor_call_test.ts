@@ -5,7 +5,6 @@ import type { CallSession, InheritedLimits } from "../../client/call_session.ts"
 import { UnobservedErrors } from "../../client/unobserved.ts";
 import {
   ActorLostError,
-  type ActorReference,
   CallKind,
   CallTimeoutError,
   decodeValue,
@@ -17,18 +16,9 @@ import {
 } from "../../protocol/mod.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
 import { delivered, openLinkedHome } from "../helpers/linked_home.ts";
+import { actorReference } from "./scripted_scheduler.ts";
 
-const REFERENCE: ActorReference = {
-  key: "Pace-1234abcd",
-  incarnation: "0123456789abcdef",
-  worker: "worker-1",
-  host: "host-1",
-  home: "shared-1",
-  address: "",
-  hostAddress: "",
-  tag: new Uint8Array(16),
-  manifest: new Uint8Array(0),
-};
+const REFERENCE = actorReference("Pace-1234abcd");
 
 interface CallSettings {
   readonly timeout?: number;

@@ -1,20 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { OneWayListener, PendingCall } from "../../client/call_link.ts";
-import { type ActorReference, CallKind, encodeError, type MessageOf } from "../../protocol/mod.ts";
+import { CallKind, encodeError, type MessageOf } from "../../protocol/mod.ts";
 import { delivered, openLinkedHome } from "../helpers/linked_home.ts";
+import { actorReference } from "./scripted_scheduler.ts";
 
-const ACTOR: ActorReference = {
-  key: "Log-1234abcd",
-  incarnation: "0123456789abcdef",
-  worker: "worker-1",
-  host: "host-1",
-  home: "shared-1",
-  address: "",
-  hostAddress: "",
-  tag: new Uint8Array(16),
-  manifest: new Uint8Array(0),
-};
+const ACTOR = actorReference("Log-1234abcd");
 
 function callOf(id: number, slot: number, kind: number = CallKind.oneWay, bytes = 10): MessageOf<"call"> {
   const nothing = { deadline: undefined, priority: undefined, credit: undefined, trace: undefined };

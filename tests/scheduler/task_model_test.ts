@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@^4.10.0";
 import { keyHolder } from "../../scheduler/references.ts";
+import { submission } from "./simulation.ts";
 import { type TaskHost, TaskSimulation } from "./task_simulation.ts";
 
 const CLIENTS = ["one", "two"];
@@ -407,31 +408,7 @@ class Model {
       type: "submitted",
       client,
       key,
-      body: {
-        target: {
-          module: "file:///counter.ts",
-          export: "Counter",
-          name: "Counter",
-          byValue: false,
-          version: undefined,
-        },
-        actor: true,
-        home: "inline",
-        homeFixed: false,
-        workers: undefined,
-        allowOtherWorkers: undefined,
-        resources: undefined,
-        priority: undefined,
-        retries: undefined,
-        timeout: undefined,
-        detached: undefined,
-        pure: undefined,
-        permissions: undefined,
-        memoryLimit: undefined,
-        onStuck: undefined,
-        maxPending: undefined,
-        concurrency: undefined,
-      },
+      body: submission(),
       submitted: new Uint8Array(),
       args: new Uint8Array(),
       refs: refs.filter((ref) => ref !== key),
