@@ -11,6 +11,16 @@ async function outcomeOf(call: PromiseLike<unknown>): Promise<{ error: TroupeErr
   return { error, after: performance.now() - start };
 }
 
+/**
+ * What comes of calls that a home gives up. It has 25 or 50 ms to say that they never started, else the caller says
+ * "unknown": on a machine that does other things meanwhile it may take several calls until one is told in time.
+ */
+async function toldInTime(attempt: () => Promise<TroupeError>): Promise<TroupeError> {
+  let error = await attempt();
+  for (let again = 0; again < 20 && error.executed === "unknown"; again++) error = await attempt();
+  return error;
+}
+
 describe("deadlines and cancellation", () => {
   const stage = openStage();
 
@@ -25,14 +35,16 @@ describe("deadlines and cancellation", () => {
   });
 
   everywhere(stage, "a call that waits for longer than its deadline never starts", async ({ client, actor }) => {
-    const pace = await client.submit(OneByOne, actor);
-    const first = pace.take(300, "first");
-    const { error } = await outcomeOf(withOptions(pace, { timeout: 50 }).take(0, "late"));
+    const error = await toldInTime(async () => {
+      const pace = await client.submit(OneByOne, actor);
+      const first = pace.take(300, "first");
+      const { error } = await outcomeOf(withOptions(pace, { timeout: 50 }).take(0, "late"));
+      await first;
+      assertEquals(await pace.started, ["first"]);
+      return error;
+    });
     assertInstanceOf(error, CallTimeoutError);
-    // "no", or "unknown" where this machine is so busy that the word of its home is late.
-    assert(error.executed !== "yes");
-    await first;
-    assertEquals(await pace.started, ["first"]);
+    assertEquals(error.executed, "no");
   });
 
   it("nor does one that came together with what it waited for", async () => {
@@ -110,19 +122,21 @@ describe("deadlines and cancellation", () => {
   );
 
   everywhere(stage, "a call that waits is removed when it is cancelled, and says so", async ({ client, actor }) => {
-    const pace = await client.submit(OneByOne, actor);
-    const first = pace.take(200, "first");
-    const abort = new AbortController();
-    const waiting = withOptions(pace, { signal: abort.signal }).take(0, "waiting");
-    const last = pace.take(0, "last");
-    await eventually(1, () => Promise.resolve(1));
-    abort.abort("not needed");
-    const { error } = await outcomeOf(waiting);
+    const error = await toldInTime(async () => {
+      const pace = await client.submit(OneByOne, actor);
+      const first = pace.take(200, "first");
+      const abort = new AbortController();
+      const waiting = withOptions(pace, { signal: abort.signal }).take(0, "waiting");
+      const last = pace.take(0, "last");
+      await eventually(1, () => Promise.resolve(1));
+      abort.abort("not needed");
+      const { error } = await outcomeOf(waiting);
+      await Promise.all([first, last]);
+      assertEquals(await pace.started, ["first", "last"]);
+      return error;
+    });
     assertInstanceOf(error, CallCancelledError);
-    assertEquals(error.cause, "not needed");
-    assert(error.executed !== "yes");
-    await Promise.all([first, last]);
-    assertEquals(await pace.started, ["first", "last"]);
+    assertEquals([error.executed, error.cause], ["no", "not needed"]);
   });
 
   onBothRoutes(stage, "sync calls that wait are removed as well, and the one that runs finishes", async (client) => {
