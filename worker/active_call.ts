@@ -23,6 +23,7 @@ import type { Context } from "./context.ts";
 import type { CodeLimit, IsolateLoop } from "./isolate_loop.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import type { OnStuck } from "./loop_state.ts";
+import { sayWhatGrants } from "./not_capable.ts";
 import { type MethodGenerator, ResultStream } from "./result_stream.ts";
 
 /** A call that has no answer yet: it runs, or waits for its turn. */
@@ -421,7 +422,7 @@ export class ActiveCall extends CallContext implements PendingCall, CountedCall 
     if (this.#owner.lost()) return this.#failLost();
     this.#owner.counters.failed(this, error);
     const remote = { worker: this.#owner.scope.worker.name, actor: this.holder, method: this.name };
-    this.receiver.failure(this.id, "yes", encodeError(error, remote));
+    this.receiver.failure(this.id, "yes", encodeError(sayWhatGrants(error), remote));
     this.#leave();
   }
 

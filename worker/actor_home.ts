@@ -25,6 +25,7 @@ import type { CreateOrder, CreateOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import { sayWhatGrants } from "./not_capable.ts";
 import { decodePlainArguments, type FutureValues, NO_VALUES } from "./references.ts";
 
 /** Milliseconds that are kept for dispose hooks, at most. */
@@ -213,7 +214,7 @@ export class ActorHome {
       } catch (error) {
         if (executed === "yes" && retries > 0) continue;
         const remote = executed === "yes" ? { worker: this.scope.worker.name, actor: order.key } : undefined;
-        return failed(error, executed, { remote });
+        return failed(sayWhatGrants(error), executed, { remote });
       }
       return this.#place(order, entry, target, object, bounds);
     }

@@ -21,6 +21,7 @@ import type { TaskOrder, TaskOutcome } from "./isolate.ts";
 import type { IsolateScope } from "./isolate_scope.ts";
 import { isImportFailure, type LoadedTarget, loadExport } from "./module_loader.ts";
 import { ModulePolicy } from "./module_policy.ts";
+import { sayWhatGrants } from "./not_capable.ts";
 import { decodePlainArguments, type FutureValues, NO_VALUES, OWN_ARGUMENTS } from "./references.ts";
 
 /** A task that has no outcome yet. */
@@ -164,7 +165,7 @@ export class TaskRunner {
 
   #threw({ key, target }: TaskOrder, counted: CountedCall, error: unknown): TaskOutcome {
     this.#counters.taskFailed(key, counted, error);
-    return failed(error, "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
+    return failed(sayWhatGrants(error), "yes", { remote: { worker: this.#scope.worker.name, method: target.name } });
   }
 
   async #load({ target }: TaskOrder): Promise<LoadedTarget> {

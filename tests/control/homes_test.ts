@@ -67,6 +67,17 @@ describe("a home of its own", () => {
     });
   }
 
+  it("is told with a refusal what grants it, as tasks and shared isolates are", async () => {
+    const { direct } = stage;
+    for (const isolation of ["shared", ...OWN_HOMES] as const) {
+      const error = await errorOf((await direct.submit(Sandboxed, { actor: true, isolation })).runProgram());
+      assertEquals(error.name, "NotCapable");
+      assertMatch(error.message, /here: deno task worker --allow "run=true", and the permissions option/);
+    }
+    const task = await errorOf(direct.submit(() => Deno.writeTextFileSync("/nowhere", ""), [], { pure: false }));
+    assertMatch(task.message, /here: deno task worker --allow "write=\/nowhere"/);
+  });
+
   onBothRoutes(stage, "is chosen where only it can have what its user wants", async (client) => {
     const boxed = client.submit(Sandboxed, { actor: true, permissions: "none" });
     const limited = client.submit(Sandboxed, { actor: true, memoryLimit: 512 << 20 });
